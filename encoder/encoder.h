@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * An encoder: turns frames into packets of one codec, by the best way that works (a rung of its
+ * ladder), and steps down when that way fails.
+ *
+ * Two ways a frame's picture is taken:
+ *   copying rungs      sc_encoder_submit() and sc_encoder_absorb() copy what changed into a shadow
+ *                      picture before they return; the frame is not referenced afterwards.
+ *   zero-copy rungs    sc_encoder_submit() keeps a reference to the frame until its packet is out
+ *                      and the pipeline has let go of the memory.
+ * Either way the frame is marked taken, so the flush completes by the fence rule of capture/frame.h.
+ *
+ * Thread:   the owner thread; the listener is called in the main context that was the thread
+ *           default at sc_encoder_new(), never from inside a function of this header.
+ * In flight: at most one picture. Every successful submit ends with exactly one call of packet()
+ *           or dropped(), unless the encoder is freed first.
+ * Lifetime: sc_encoder_free() drops all frame references, calls nothing more and does not wait for
+ *           an encoder that hangs: such a pipeline is torn down (or given up) by a thread of its own.
+ */
+#pragma once
+
+#include "capture/frame.h"
+#include "encoder/packet.h"
+
+G_BEGIN_DECLS
+
+typedef struct ScEncoder ScEncoder;
+
+typedef enum {
+    SC_ENCODER_AUTO,     /* the whole ladder */
+    SC_ENCODER_SOFTWARE, /* the software rung only */
+    SC_ENCODER_CUSTOM,   /* the user's pipeline description only */
+} ScEncoderKind;
+
+typedef struct {
+    ScCodec codec;
+    ScEncoderKind kind;
+    const char *description; /* SC_ENCODER_CUSTOM: "x264enc ! h264parse": raw video in, H.264 out */
+    guint bitrate_kbit;      /* H.264: target and ceiling, kbit/s */
+    guint max_fps;           /* frames per second the rate control reckons with */
+} ScEncoderConfig;
+
+typedef struct {
+    /* @packet stays the encoder's unless it is referenced. */
+    void (*packet)(ScPacket *packet, gpointer data);
+
+    /* The picture in flight is lost (an encoder failed, stalled or was replaced); the encoder is
+     * idle again and its next picture will be a key frame. Submit the current picture again. */
+    void (*dropped)(const GError *reason, gpointer data);
+
+    /* No rung works, and none will until something changes. Nothing is in flight. */
+    void (*failed)(const GError *error, gpointer data);
+} ScEncoderListener;
+
+/* @config and its strings are copied. Fails if SC_ENCODER_CUSTOM's description cannot be built
+ * (SC_ERROR_INVALID) or no element for the codec is installed (SC_ERROR_UNSUPPORTED, the message
+ * names the package). */
+ScEncoder *sc_encoder_new(const ScEncoderConfig *config, const ScEncoderListener *listener,
+                          gpointer data, GError **error);
+
+void sc_encoder_free(ScEncoder *encoder); /* NULL is ignored */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScEncoder, sc_encoder_free)
+
+/* A picture is in flight: submit nothing now. */
+gboolean sc_encoder_is_busy(const ScEncoder *encoder);
+
+/* Whether frames like this one would be copied (and so can be absorbed). */
+gboolean sc_encoder_copies(const ScEncoder *encoder, ScFrame *frame);
+
+/*
+ * Copying rungs only: takes the picture of @frame now, to be encoded by a later submit; may be
+ * called while busy, and again: damage adds up. Fails if the buffer cannot be read.
+ */
+gboolean sc_encoder_absorb(ScEncoder *encoder, ScFrame *frame, GError **error);
+
+/*
+ * Encodes @frame, together with what was absorbed; @frame NULL: what was absorbed only (there must
+ * be something, or @key with any earlier picture). Only when not busy. @key: make it a key frame.
+ * After a change of scanout the first picture is complete and a key frame whatever was said.
+ * Fails (SC_ERROR_*) if the picture can be taken by no rung; the frame is then not taken.
+ */
+gboolean sc_encoder_submit(ScEncoder *encoder, ScFrame *frame, gboolean key, GError **error);
+
+/* From the next picture on. */
+void sc_encoder_set_bitrate(ScEncoder *encoder, guint kbit);
+
+/* The rung in use, "software (x264enc)"; "none" before the first picture. Valid until the next
+ * call into the encoder. */
+const char *sc_encoder_get_rung(const ScEncoder *encoder);
+
+typedef struct {
+    guint64 pictures;      /* packets out */
+    guint64 key_frames;    /* of those */
+    guint64 bytes;         /* in packets */
+    guint64 copied_pixels; /* taken by pixman */
+    guint64 encode_us;     /* from submit to packet, added up */
+    guint64 step_downs;    /* changes to a lower rung */
+} ScEncoderCounts;
+
+void sc_encoder_get_counts(const ScEncoder *encoder, ScEncoderCounts *counts);
+
+G_END_DECLS

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What it takes to get low latency out of particular versions of libspice-server and spice-gtk.
+ * Everything of that kind lives here and nowhere else.
+ *
+ *  - The client's clock is set 400 ms back by libspice-server < 0.16 (MM_TIME_DELTA in reds.cpp),
+ *    so that its appsink path shows every frame 400 ms late. Data messages are therefore stamped
+ *    early.
+ *  - spice-gtk's h264parse hands an access unit to the decoder only when the next one begins
+ *    (34 ms at 30 fps). An access unit delimiter and a minimal SEI after every access unit tell it
+ *    that the unit is complete.
+ *
+ * Thread: the owner thread.
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* What to append to each H.264 access unit; NULL if nothing. Constant. */
+GBytes *sc_spice_compat_get_h264_tail(void);
+
+/* Bracket the moment in which libspice-server stamps a data message: between its read of the
+ * message header and its next read. */
+void sc_spice_compat_begin_stamp(void);
+void sc_spice_compat_end_stamp(void);
+
+G_END_DECLS

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A viewer: one remote SPICE client and the libspice-server session that serves it alone, so that
+ * nothing one viewer does can hold up another (a shared session stalls all of them: its ACK window
+ * is per client, its stream device is not).
+ *
+ * Packets go into a bounded queue; a viewer that reads too slowly loses packets up to the next key
+ * frame, which it asks for as soon as it has caught up.
+ *
+ * Thread:   the owner thread; the listener is called in the default main context, never from inside
+ *           a function of this header.
+ */
+#pragma once
+
+#include "capture/source.h"
+#include "encoder/packet.h"
+
+G_BEGIN_DECLS
+
+typedef struct ScViewer ScViewer;
+
+typedef struct {
+    /* The client's display is connected and wants @codec from now on; also when it changes its
+     * mind. Nothing is sent before this. */
+    void (*ready)(ScViewer *viewer, ScCodec codec, gpointer data);
+
+    /* It has lost packets and caught up again, or never had one: needs a key frame. */
+    void (*wants_key)(ScViewer *viewer, gpointer data);
+
+    /* The client's display is gone, or the whole client; @viewer may be freed from here. */
+    void (*closed)(ScViewer *viewer, gpointer data);
+
+    /* Input, as in capture/source.h. The viewer keeps account of nothing. */
+    void (*key)(ScViewer *viewer, guint scancode, gboolean pressed, gpointer data);
+    void (*motion)(ScViewer *viewer, int dx, int dy, gpointer data);
+    void (*position)(ScViewer *viewer, guint x, guint y, gpointer data);
+    void (*button)(ScViewer *viewer, ScButton button, gboolean pressed, gpointer data);
+    void (*wheel)(ScViewer *viewer, int steps, gpointer data);
+    void (*leds)(ScViewer *viewer, ScLeds leds, gpointer data);
+} ScViewerListener;
+
+typedef struct {
+    const char *name;     /* the VM's name that clients show; copied */
+    const char *password; /* NULL: no ticket is asked for; copied */
+} ScViewerConfig;
+
+/* Every member of @listener is mandatory; it is copied. */
+ScViewer *sc_viewer_new(const ScViewerConfig *config, const ScViewerListener *listener,
+                        gpointer data, GError **error);
+
+/* Disconnects the client. NULL is ignored. */
+void sc_viewer_free(ScViewer *viewer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScViewer, sc_viewer_free)
+
+/* One connection (a SPICE channel) of this client, its link message still unread. Takes @fd, also
+ * on failure. */
+gboolean sc_viewer_add_connection(ScViewer *viewer, int fd, GError **error);
+
+/* The SPICE connection id, 0 until the main channel is up. */
+guint32 sc_viewer_get_connection_id(const ScViewer *viewer);
+
+/* "192.0.2.1:4711" or "unix"; for logs. Valid as long as @viewer. */
+const char *sc_viewer_get_peer(const ScViewer *viewer);
+
+/* Queues @packet (its own reference), or drops it: until the first key frame, when the queue is
+ * full, and from then on up to the next key frame. A change of size or codec between packets is
+ * announced to the client. */
+void sc_viewer_send(ScViewer *viewer, ScPacket *packet);
+
+/* The queue has room and the client is not waiting for a key frame: what is sent now is shown. */
+gboolean sc_viewer_is_current(const ScViewer *viewer);
+
+/* The queue is full: encoding for this viewer alone is a waste. */
+gboolean sc_viewer_is_congested(const ScViewer *viewer);
+
+/* NULL hides the pointer. */
+void sc_viewer_set_cursor(ScViewer *viewer, ScCursor *cursor);
+/* Shown by clients only in SC_POINTER_RELATIVE. */
+void sc_viewer_set_cursor_position(ScViewer *viewer, int x, int y);
+void sc_viewer_set_pointer_mode(ScViewer *viewer, ScPointerMode mode);
+void sc_viewer_set_leds(ScViewer *viewer, ScLeds leds);
+
+typedef struct {
+    guint64 packets, bytes, key_frames; /* given to the library */
+    guint64 dropped;
+    guint queued; /* now */
+} ScViewerCounts;
+
+void sc_viewer_get_counts(const ScViewer *viewer, ScViewerCounts *counts);
+
+G_END_DECLS
