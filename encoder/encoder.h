@@ -8,14 +8,16 @@
  *                      picture before they return; the frame is not referenced afterwards.
  *   zero-copy rungs    sc_encoder_submit() keeps a reference to the frame until its packet is out
  *                      and the pipeline has let go of the memory.
- * Either way the frame is marked taken, so the flush completes by the fence rule of capture/frame.h.
+ * Either way the frame is marked taken, so the flush completes by the fence rule of
+ * capture/frame.h.
  *
  * Thread:   the owner thread; the listener is called in the main context that was the thread
  *           default at sc_encoder_new(), never from inside a function of this header.
  * In flight: at most one picture. Every successful submit ends with exactly one call of packet()
  *           or dropped(), unless the encoder is freed first.
  * Lifetime: sc_encoder_free() drops all frame references, calls nothing more and does not wait for
- *           an encoder that hangs: such a pipeline is torn down (or given up) by a thread of its own.
+ *           an encoder that hangs: such a pipeline is torn down (or given up) by a thread of its
+ * own.
  */
 #pragma once
 

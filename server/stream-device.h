@@ -16,9 +16,9 @@ G_BEGIN_DECLS
 typedef struct ScStreamDevice ScStreamDevice;
 
 typedef struct {
-    /* The client's display connected (@codecs: bits 1 << ScCodec it can decode; what libspice-server
-     * offers but we never make is left out) or went away (0). Called from the main loop, never from
-     * inside libspice-server, which cannot stand an answer there. */
+    /* The client's display connected (@codecs: bits 1 << ScCodec it can decode; what
+     * libspice-server offers but we never make is left out) or went away (0). Called from the main
+     * loop, never from inside libspice-server, which cannot stand an answer there. */
     void (*codecs)(guint codecs, gpointer data);
 
     /* The last queued packet was taken by the library. */

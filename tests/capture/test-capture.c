@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The building blocks of capture/: timers, flushes, frames, scanouts, dmabufs, the pattern. */
+#include "capture/cursor.h"
+#include "capture/error.h"
+#include "capture/format.h"
+#include "capture/frame.h"
+#include "capture/pattern.h"
+#include "capture/source.h"
+#include "capture/timer.h"
+
+#include <drm_fourcc.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define DEADLINE_US (10 * G_USEC_PER_SEC)
+
+/* The next descriptor the kernel would hand out: the same before and after means none leaked. */
+static int next_fd(void)
+{
+    int fd = open("/dev/null", O_RDONLY);
+
+    g_assert_cmpint(fd, >=, 0);
+    close(fd);
+    return fd;
+}
+
+static void count_up(gpointer data)
+{
+    (*(int *)data)++;
+}
+
+static void iterate_until(const int *value, int wanted)
+{
+    gint64 end = g_get_monotonic_time() + DEADLINE_US;
+
+    while (*value < wanted && g_get_monotonic_time() < end) {
+        g_main_context_iteration(NULL, *value >= wanted);
+    }
+    g_assert_cmpint(*value, ==, wanted);
+}
+
+static void test_timer(void)
+{
+    int fired = 0;
+    g_autoptr(ScTimer) timer = sc_timer_new(count_up, &fired);
+
+    g_assert_false(sc_timer_is_set(timer));
+    sc_timer_set_after(timer, 0);
+    iterate_until(&fired, 1);
+    g_assert_false(sc_timer_is_set(timer));
+
+    sc_timer_set_after(timer, 1000);
+    sc_timer_cancel(timer);
+    g_usleep(2000);
+    while (g_main_context_iteration(NULL, FALSE)) {
+    }
+    g_assert_cmpint(fired, ==, 1);
+}
+
+typedef struct {
+    int calls;
+    ScFlushResult result;
+} Released;
+
+static void on_released(ScFlushResult result, gpointer data)
+{
+    Released *released = data;
+
+    released->calls++;
+    released->result = result;
+}
+
+static ScScanout *new_scanout(guint32 *pixels, guint width, guint height)
+{
+    ScScanout *scanout = sc_scanout_new_pixels((guint8 *)pixels, (gsize)width * height * 4, width,
+                                               height, width * 4, DRM_FORMAT_XRGB8888, FALSE, NULL);
+
+    g_assert_nonnull(scanout);
+    return scanout;
+}
+
+static void test_flush_rides_with_frame(void)
+{
+    static guint32 pixels[64 * 64];
+    g_autoptr(ScScanout) scanout = new_scanout(pixels, 64, 64);
+    Released released = { 0 };
+    ScFlush *flush = sc_flush_new(on_released, &released);
+    ScFrame *frame = sc_frame_new(scanout, NULL, flush);
+
+    sc_flush_unref(flush);
+    g_assert_true(sc_frame_is_awaited(frame));
+    sc_frame_ref(frame);
+    sc_frame_unref(frame);
+    g_assert_cmpint(released.calls, ==, 0);
+    sc_frame_set_taken(frame);
+    sc_frame_unref(frame);
+    g_assert_cmpint(released.calls, ==, 1);
+    g_assert_cmpint(released.result, ==, SC_FLUSH_DONE);
+
+    released = (Released){ 0 };
+    flush = sc_flush_new(on_released, &released);
+    frame = sc_frame_new(scanout, NULL, flush);
+    sc_flush_unref(flush);
+    sc_frame_unref(frame);
+    g_assert_cmpint(released.calls, ==, 1);
+    g_assert_cmpint(released.result, ==, SC_FLUSH_DROPPED);
+    g_assert_cmpuint(sc_frame_count_alive(), ==, 0);
+}
+
+static void test_flush_expires_once(void)
+{
+    static guint32 pixels[64 * 64];
+    g_autoptr(ScScanout) scanout = new_scanout(pixels, 64, 64);
+    Released released = { 0 };
+    g_autoptr(ScFlush) flush = sc_flush_new(on_released, &released);
+    g_autoptr(ScFrame) frame = sc_frame_new(scanout, NULL, flush);
+    ScFlushCounts counts;
+
+    sc_frame_set_timeout(frame, 1000);
+    iterate_until(&released.calls, 1);
+    g_assert_cmpint(released.result, ==, SC_FLUSH_EXPIRED);
+    g_assert_true(sc_frame_is_expired(frame));
+    g_assert_false(sc_frame_is_awaited(frame));
+
+    sc_frame_set_taken(frame);
+    g_clear_pointer(&frame, sc_frame_unref);
+    g_assert_cmpint(released.calls, ==, 1);
+    sc_flush_get_counts(&counts);
+    g_assert_cmpuint(counts.outstanding, ==, 0);
+}
+
+static void test_flush_twice_asserts(void)
+{
+    if (g_test_subprocess()) {
+        Released released = { 0 };
+        ScFlush *flush = sc_flush_new(on_released, &released);
+
+        sc_flush_complete(flush, SC_FLUSH_DONE);
+        sc_flush_complete(flush, SC_FLUSH_DONE);
+        return;
+    }
+    g_test_trap_subprocess(NULL, 0, 0);
+    g_test_trap_assert_failed();
+    g_test_trap_assert_stderr("*assertion failed*pending*");
+}
+
+static void test_flush_forgotten_is_critical(void)
+{
+    if (g_test_subprocess()) {
+        Released released = { 0 };
+
+        g_log_set_always_fatal(G_LOG_FATAL_MASK);
+        sc_flush_unref(sc_flush_new(on_released, &released));
+        g_assert_cmpint(released.calls, ==, 1);
+        g_assert_cmpint(released.result, ==, SC_FLUSH_DROPPED);
+        return;
+    }
+    g_test_trap_subprocess(NULL, 0, 0);
+    g_test_trap_assert_passed();
+    g_test_trap_assert_stderr("*CRITICAL*forgotten*");
+}
+
+static void test_layout_arithmetic(void)
+{
+    static const struct {
+        guint32 width, height, stride;
+        guint64 offset, size;
+        gboolean good;
+    } cases[] = {
+        { 640, 480, 2560, 0, 2560 * 480, TRUE },
+        { 640, 480, 2560, 4096, 2560 * 480 + 4096, TRUE },
+        { 640, 480, 2560, 4097, 2560 * 480 + 4096, FALSE },
+        { 640, 480, 2559, 0, 1 << 30, FALSE },
+        { 640, 480, 0, 0, 1 << 30, FALSE },
+        { 0, 480, 2560, 0, 1 << 30, FALSE },
+        { 640, 0, 2560, 0, 1 << 30, FALSE },
+        { SC_MAX_DIMENSION + 1, 1, 1 << 20, 0, G_MAXUINT64, FALSE },
+        { 1, SC_MAX_DIMENSION + 1, 4, 0, G_MAXUINT64, FALSE },
+        { 1, SC_MAX_DIMENSION, G_MAXUINT32, 0, 1 << 30, FALSE },
+        { 640, 480, 2560, G_MAXUINT64, G_MAXUINT64, FALSE },
+        { 1 << 30, 1, 4, 0, G_MAXUINT64, FALSE },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        gboolean good =
+            sc_format_check_layout(DRM_FORMAT_XRGB8888, cases[i].width, cases[i].height,
+                                   cases[i].stride, cases[i].offset, cases[i].size, &error);
+
+        g_assert_cmpint(good, ==, cases[i].good);
+        if (!good) {
+            g_assert_error(error, SC_ERROR, SC_ERROR_INVALID);
+        }
+    }
+}
+
+static int new_memfd(gsize size)
+{
+    int fd = memfd_create("test", MFD_CLOEXEC);
+
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(ftruncate(fd, (off_t)size), ==, 0);
+    return fd;
+}
+
+static ScDmabufLayout xrgb_layout(int fd, guint32 width, guint32 height)
+{
+    return (ScDmabufLayout){
+        .width = width,
+        .height = height,
+        .fourcc = DRM_FORMAT_XRGB8888,
+        .modifier = DRM_FORMAT_MOD_INVALID,
+        .n_planes = 1,
+        .planes = { { .fd = fd, .stride = width * 4 } },
+    };
+}
+
+static void test_dmabuf_reads_and_closes(void)
+{
+    int before = next_fd();
+    int fd = new_memfd(64 * 64 * 4);
+    ScDmabufLayout layout = xrgb_layout(fd, 64, 64);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ScDmabuf) dmabuf = NULL;
+    g_autoptr(ScScanout) scanout = NULL;
+    guint32 word = 0x12345678;
+    ScPixels pixels;
+
+    g_assert_cmpint(pwrite(fd, &word, 4, 63 * 256), ==, 4);
+    dmabuf = sc_dmabuf_new(&layout, &error);
+    g_assert_no_error(error);
+    scanout = sc_scanout_new_dmabuf(dmabuf, TRUE);
+    g_assert_true(sc_scanout_begin_read(scanout, &pixels, &error));
+    g_assert_cmpint(pixels.stride, ==, -256);
+    g_assert_cmphex(*(const guint32 *)pixels.data, ==, word);
+    sc_scanout_end_read(scanout);
+
+    g_clear_pointer(&scanout, sc_scanout_unref);
+    g_clear_pointer(&dmabuf, sc_dmabuf_unref);
+    g_assert_cmpint(next_fd(), ==, before);
+}
+
+static void test_dmabuf_matches_by_inode(void)
+{
+    int fd = new_memfd(64 * 64 * 4);
+    ScDmabufLayout layout = xrgb_layout(fd, 64, 64);
+    g_autoptr(ScDmabuf) dmabuf = sc_dmabuf_new(&layout, NULL);
+    int other = new_memfd(64 * 64 * 4);
+    int same = dup(fd);
+
+    layout.planes[0].fd = same;
+    g_assert_true(sc_dmabuf_matches(dmabuf, &layout));
+    layout.planes[0].stride = 260;
+    g_assert_false(sc_dmabuf_matches(dmabuf, &layout));
+    layout = xrgb_layout(other, 64, 64);
+    g_assert_false(sc_dmabuf_matches(dmabuf, &layout));
+    close(same);
+    close(other);
+}
+
+static void test_dmabuf_refuses_nonsense(void)
+{
+    int before = next_fd();
+    ScDmabufLayout layouts[] = {
+        xrgb_layout(new_memfd(4096), 64, 64),        /* too small */
+        xrgb_layout(-1, 64, 64),                     /* no descriptor */
+        xrgb_layout(new_memfd(64 * 64 * 4), 64, 0),  /* no rows */
+        xrgb_layout(new_memfd(64 * 64 * 4), 64, 64), /* offset, below */
+        xrgb_layout(new_memfd(64 * 64 * 4), 64, 64), /* stride, below */
+        xrgb_layout(new_memfd(64 * 64 * 4), 64, 64), /* planes, below */
+        xrgb_layout(open("/dev/null", O_RDONLY), 64, G_MAXUINT32),
+    };
+
+    layouts[3].planes[0].offset = G_MAXUINT32;
+    layouts[4].planes[0].stride = 255;
+    layouts[5].n_planes = 3; /* planes 1 and 2 carry descriptor 0, which is not theirs: use -1 */
+    layouts[5].planes[1].fd = layouts[5].planes[2].fd = -1;
+    layouts[5].planes[1].offset = G_MAXUINT32;
+    for (gsize i = 0; i < G_N_ELEMENTS(layouts); i++) {
+        g_autoptr(GError) error = NULL;
+
+        if (i == 5) {
+            /* Unreadable planes are refused when read: their sizes are unknown. */
+            g_autoptr(ScDmabuf) dmabuf = sc_dmabuf_new(&layouts[i], NULL);
+            const guint8 *data;
+
+            g_assert_nonnull(dmabuf);
+            g_assert_false(sc_dmabuf_begin_read(dmabuf, &data, &error));
+            g_assert_error(error, SC_ERROR, SC_ERROR_UNSUPPORTED);
+            continue;
+        }
+        g_assert_null(sc_dmabuf_new(&layouts[i], &error));
+        g_assert_error(error, SC_ERROR, SC_ERROR_INVALID);
+    }
+    g_assert_cmpint(next_fd(), ==, before);
+}
+
+static void test_dmabuf_that_shrinks(void)
+{
+    int fd = new_memfd(64 * 64 * 4);
+    ScDmabufLayout layout = xrgb_layout(fd, 64, 64);
+    g_autoptr(ScDmabuf) dmabuf = sc_dmabuf_new(&layout, NULL);
+    g_autoptr(GError) error = NULL;
+    const guint8 *data;
+
+    g_assert_true(sc_dmabuf_begin_read(dmabuf, &data, NULL));
+    sc_dmabuf_end_read(dmabuf);
+    g_assert_cmpint(ftruncate(fd, 4096), ==, 0);
+    g_assert_false(sc_dmabuf_begin_read(dmabuf, &data, &error));
+    g_assert_error(error, SC_ERROR, SC_ERROR_INVALID);
+}
+
+static void test_scanout_keeps_detached_picture(void)
+{
+    guint32 *memory = g_new0(guint32, 64 * 64);
+    g_autoptr(ScScanout) held = NULL;
+    ScScanout *scanout = new_scanout(memory, 64, 64);
+    ScPixels pixels;
+
+    memory[65] = 0xffabcdef;
+    held = sc_scanout_ref(scanout);
+    sc_scanout_detach_pixels(scanout);
+    sc_scanout_unref(scanout);
+    g_free(memory);
+    g_assert_true(sc_scanout_begin_read(held, &pixels, NULL));
+    g_assert_cmphex(((const guint32 *)(pixels.data + 256))[1], ==, 0xffabcdef);
+    sc_scanout_end_read(held);
+}
+
+static void test_frame_clips_damage(void)
+{
+    static guint32 pixels[64 * 64];
+    g_autoptr(ScScanout) scanout = new_scanout(pixels, 64, 64);
+    g_autoptr(ScFrame) frame = NULL;
+    pixman_region32_t damage;
+    pixman_box32_t *extents;
+
+    pixman_region32_init_rect(&damage, -100, 60, 110, 1000);
+    frame = sc_frame_new(scanout, &damage, NULL);
+    extents = pixman_region32_extents((pixman_region32_t *)sc_frame_get_damage(frame));
+    g_assert_cmpint(extents->x1, ==, 0);
+    g_assert_cmpint(extents->x2, ==, 10);
+    g_assert_cmpint(extents->y1, ==, 60);
+    g_assert_cmpint(extents->y2, ==, 64);
+    sc_frame_add_damage(frame, &damage);
+    g_assert_cmpint(pixman_region32_n_rects((pixman_region32_t *)sc_frame_get_damage(frame)), ==,
+                    1);
+    pixman_region32_fini(&damage);
+}
+
+static void test_cursor_refuses_nonsense(void)
+{
+    guint32 argb[4] = { 1, 2, 3, 4 };
+    g_autoptr(ScCursor) cursor = sc_cursor_new(2, 2, 1, 1, argb, NULL);
+
+    g_assert_cmphex(sc_cursor_get_argb(cursor)[3], ==, 4);
+    g_assert_null(sc_cursor_new(0, 2, 0, 0, argb, NULL));
+    g_assert_null(sc_cursor_new(2, 2, 2, 0, argb, NULL));
+    g_assert_null(sc_cursor_new(SC_CURSOR_MAX_SIZE + 1, 2, 0, 0, argb, NULL));
+}
+
+static void test_pattern_updates_to_the_same(void)
+{
+    static const struct {
+        int width, height;
+    } sizes[] = { { 640, 480 }, { 1, 1 }, { 17, 33 }, { 802, 602 }, { 15, 200 } };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        int width = sizes[i].width, height = sizes[i].height;
+        gsize size = (gsize)width * (gsize)height * 4;
+        g_autofree guint32 *moved = g_malloc(size);
+        g_autofree guint32 *drawn = g_malloc(size);
+        PatternRect rects[PATTERN_N_RECTS];
+
+        pattern_draw(moved, width * 4, width, height, 41);
+        pattern_update(moved, width * 4, width, height, 41, 0x80000123, rects);
+        pattern_draw(drawn, width * 4, width, height, 0x80000123);
+        g_assert_cmpmem(moved, size, drawn, size);
+    }
+}
+
+static void test_pattern_number_is_read(void)
+{
+    g_autofree guint32 *pixels = g_new(guint32, 640 * 480);
+
+    pattern_draw(pixels, 2560, 640, 480, 0xdeadbeef);
+    g_assert_cmphex(pattern_read(pixels, 2560, 640, 480), ==, 0xdeadbeef);
+    pattern_draw(pixels, 800, 200, 480, 0xdeadbeef);
+    g_assert_cmphex(pattern_read(pixels, 800, 200, 480), ==, 0xdeadbeef);
+}
+
+typedef struct {
+    int states, scanouts, frames;
+    guint32 number;
+} Seen;
+
+static void on_state(ScSourceState state, const char *reason, gpointer data)
+{
+    g_assert_cmpint(state, ==, SC_SOURCE_CONNECTED);
+    ((Seen *)data)->states++;
+}
+
+static void on_scanout(ScScanout *scanout, gpointer data)
+{
+    g_assert_cmpuint(sc_scanout_get_width(scanout), ==, 640);
+    ((Seen *)data)->scanouts++;
+}
+
+static void on_frame(ScFrame *frame, gpointer data)
+{
+    Seen *seen = data;
+    ScPixels pixels;
+    guint32 number;
+
+    g_assert_true(sc_scanout_begin_read(sc_frame_get_scanout(frame), &pixels, NULL));
+    number = pattern_read((const guint32 *)pixels.data, pixels.stride, 640, 480);
+    sc_scanout_end_read(sc_frame_get_scanout(frame));
+    if (seen->frames > 0) {
+        g_assert_cmpuint(number, >, seen->number);
+    }
+    seen->number = number;
+    seen->frames++;
+}
+
+static void test_source_pattern_runs_while_watched(void)
+{
+    static const ScSourceListener listener = {
+        .state = on_state,
+        .scanout = on_scanout,
+        .frame = on_frame,
+    };
+    Seen seen = { 0 };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ScSource) source = sc_source_new("pattern:640x480@500", &listener, &seen, &error);
+    int frames;
+
+    g_assert_no_error(error);
+    g_assert_true(sc_source_start(source, &error));
+    g_assert_cmpint(seen.states, ==, 1);
+    g_assert_cmpint(seen.scanouts, ==, 1);
+    g_assert_false(g_main_context_iteration(NULL, FALSE));
+
+    sc_source_set_watched(source, TRUE);
+    iterate_until(&seen.frames, 5);
+    sc_source_set_watched(source, FALSE);
+    frames = seen.frames;
+    g_usleep(10000);
+    while (g_main_context_iteration(NULL, FALSE)) {
+    }
+    g_assert_cmpint(seen.frames, ==, frames);
+}
+
+static void test_source_locations(void)
+{
+    static const char *const bad[] = {
+        "",
+        "nonsense",
+        "nonsense:1",
+        "pattern:",
+        "pattern:640",
+        "pattern:x",
+        "pattern:640x",
+        "pattern:640x480@",
+        "pattern:640x480@0",
+        "pattern:0x480",
+        "pattern: ",
+        "pattern:99999x480",
+        "pattern:-1x480",
+        "pattern:640x480 ",
+        "pattern:640x480@99999999",
+    };
+    static const ScSourceListener listener = { 0 };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autoptr(GError) error = NULL;
+        ScSource *source = sc_source_new(bad[i], &listener, NULL, &error);
+
+        if (source != NULL) {
+            g_test_fail_printf("'%s' was taken", bad[i]);
+            sc_source_free(source);
+            continue;
+        }
+        g_assert_error(error, SC_ERROR, SC_ERROR_INVALID);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/timer", test_timer);
+    g_test_add_func("/flush/rides-with-frame", test_flush_rides_with_frame);
+    g_test_add_func("/flush/expires-once", test_flush_expires_once);
+    g_test_add_func("/flush/twice-asserts", test_flush_twice_asserts);
+    g_test_add_func("/flush/forgotten-is-critical", test_flush_forgotten_is_critical);
+    g_test_add_func("/format/layout-arithmetic", test_layout_arithmetic);
+    g_test_add_func("/dmabuf/reads-and-closes", test_dmabuf_reads_and_closes);
+    g_test_add_func("/dmabuf/matches-by-inode", test_dmabuf_matches_by_inode);
+    g_test_add_func("/dmabuf/refuses-nonsense", test_dmabuf_refuses_nonsense);
+    g_test_add_func("/dmabuf/that-shrinks", test_dmabuf_that_shrinks);
+    g_test_add_func("/scanout/keeps-detached-picture", test_scanout_keeps_detached_picture);
+    g_test_add_func("/frame/clips-damage", test_frame_clips_damage);
+    g_test_add_func("/cursor/refuses-nonsense", test_cursor_refuses_nonsense);
+    g_test_add_func("/pattern/updates-to-the-same", test_pattern_updates_to_the_same);
+    g_test_add_func("/pattern/number-is-read", test_pattern_number_is_read);
+    g_test_add_func("/source/pattern-runs-while-watched", test_source_pattern_runs_while_watched);
+    g_test_add_func("/source/locations", test_source_locations);
+    return g_test_run();
+}
