@@ -77,6 +77,7 @@ void sc_flush_complete(ScFlush *flush, ScFlushResult result)
     }
     flush_counts.outstanding--;
     flush_counts.completed[result]++;
+    flush_counts.held += g_get_monotonic_time() - flush->start;
 
     sc_flush_ref(flush);
     flush->func(result, flush->data);

@@ -54,6 +54,7 @@ gint64 sc_flush_get_start(const ScFlush *flush);
 typedef struct {
     guint64 completed[SC_FLUSH_N_RESULTS]; /* by ScFlushResult */
     guint outstanding;                     /* created and not yet completed */
+    gint64 held;                           /* microseconds guests waited, added up */
 } ScFlushCounts;
 
 void sc_flush_get_counts(ScFlushCounts *counts);

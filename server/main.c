@@ -1,5 +1,87 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-int main(void)
+#include "capture/error.h"
+#include "server/options.h"
+#include "server/server.h"
+
+#include <config.h>
+#include <glib-unix.h>
+#include <gst/gst.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+
+/* The exit status; scancast(1) lists them. */
+enum { EXIT_CLEAN = 0, EXIT_RUNTIME = 1, EXIT_USAGE = 2 };
+
+typedef struct {
+    GMainLoop *loop;
+    int status;
+} Program;
+
+static gboolean on_signal(gpointer data)
 {
-    return 0;
+    Program *program = data;
+
+    g_main_loop_quit(program->loop);
+    return G_SOURCE_CONTINUE;
+}
+
+static void on_lost(const char *reason, gpointer data)
+{
+    Program *program = data;
+
+    g_printerr("scancast: the source is lost: %s\n", reason);
+    program->status = EXIT_RUNTIME;
+    g_main_loop_quit(program->loop);
+}
+
+static int fail(const GError *error)
+{
+    gboolean is_usage =
+        error->domain == G_OPTION_ERROR || g_error_matches(error, SC_ERROR, SC_ERROR_INVALID);
+
+    g_printerr("scancast: %s\n", error->message);
+    return is_usage ? EXIT_USAGE : EXIT_RUNTIME;
+}
+
+static int run(const ScOptions *options)
+{
+    g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+    Program program = { .loop = loop, .status = EXIT_CLEAN };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ScServer) server = sc_server_new(options, on_lost, &program, &error);
+    guint signals[2];
+
+    if (server == NULL) {
+        return fail(error);
+    }
+    signals[0] = g_unix_signal_add(SIGINT, on_signal, &program);
+    signals[1] = g_unix_signal_add(SIGTERM, on_signal, &program);
+    printf("listening on %s\n", sc_server_get_address(server));
+    fflush(stdout);
+
+    g_main_loop_run(loop);
+
+    g_source_remove(signals[0]);
+    g_source_remove(signals[1]);
+    return program.status;
+}
+
+int main(int argc, char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ScOptions) options = NULL;
+
+    setlocale(LC_ALL, "");
+    signal(SIGPIPE, SIG_IGN);
+    gst_init(NULL, NULL);
+    options = sc_options_parse(&argc, &argv, &error);
+    if (options == NULL) {
+        return fail(error);
+    }
+    if (options->version) {
+        printf("%s\n", PACKAGE_STRING);
+        return EXIT_CLEAN;
+    }
+    return run(options);
 }

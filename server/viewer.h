@@ -27,6 +27,9 @@ typedef struct {
     /* It has lost packets and caught up again, or never had one: needs a key frame. */
     void (*wants_key)(ScViewer *viewer, gpointer data);
 
+    /* Was congested and is no longer. */
+    void (*has_room)(ScViewer *viewer, gpointer data);
+
     /* The client's display is gone, or the whole client; @viewer may be freed from here. */
     void (*closed)(ScViewer *viewer, gpointer data);
 

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A head: one output of a guest, as viewers share it. Owns the source and a stream per codec, and
+ * remembers what a viewer that comes late must be told: the pointer, its mode, the keyboard lamps.
+ *
+ * Thread: the owner thread; the listener is called from the main loop.
+ */
+#pragma once
+
+#include "capture/source.h"
+#include "encoder/encoder.h"
+#include "server/stream.h"
+
+G_BEGIN_DECLS
+
+typedef struct ScHead ScHead;
+
+typedef struct {
+    const char *location; /* see sc_source_new() */
+    ScEncoderKind encoder_kind;
+    const char *encoder_description; /* see ScEncoderConfig */
+    guint bitrate_kbit;
+    guint max_fps;
+    gint64 fence_deadline; /* microseconds a guest may be held */
+} ScHeadConfig;
+
+/* All mandatory. What is passed stays the head's unless it is referenced. */
+typedef struct {
+    void (*packet)(ScPacket *packet, gpointer data);
+    void (*cursor_shape)(ScCursor *cursor, gpointer data); /* NULL: hidden */
+    void (*cursor_position)(int x, int y, gpointer data);
+    void (*pointer_mode)(ScPointerMode mode, gpointer data);
+    void (*leds)(ScLeds leds, gpointer data);
+    void (*size)(guint width, guint height, gpointer data);
+    /* The source gave up; the last picture stays. */
+    void (*lost)(const char *reason, gpointer data);
+} ScHeadListener;
+
+/* @config is copied. Makes the H.264 stream at once, so that an encoder that cannot be built is
+ * told before anybody connects. */
+ScHead *sc_head_new(const ScHeadConfig *config, const ScHeadListener *listener, gpointer data,
+                    GError **error);
+
+void sc_head_free(ScHead *head); /* NULL is ignored */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScHead, sc_head_free)
+
+/* Connects to the source. Once. */
+gboolean sc_head_start(ScHead *head, GError **error);
+
+/* See sc_stream_set_viewers(). */
+void sc_head_set_viewers(ScHead *head, ScCodec codec, guint viewers, guint open_viewers);
+void sc_head_request_key(ScHead *head, ScCodec codec);
+
+/* For input. The source stays the head's. */
+ScSource *sc_head_get_source(ScHead *head);
+
+/* What was last told to the listener. The cursor stays the head's. */
+ScCursor *sc_head_get_cursor(const ScHead *head);
+void sc_head_get_cursor_position(const ScHead *head, int *x, int *y);
+ScPointerMode sc_head_get_pointer_mode(const ScHead *head);
+ScLeds sc_head_get_leds(const ScHead *head);
+
+/* NULL while nobody has wanted the codec yet. */
+const ScStream *sc_head_get_stream(const ScHead *head, ScCodec codec);
+
+/* Frames that came from the source. */
+guint64 sc_head_get_frames(const ScHead *head);
+
+G_END_DECLS

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "server/input.h"
+
+/* A key or button and a viewer that holds it. */
+typedef struct {
+    gconstpointer viewer;
+    gboolean is_button;
+    guint code;
+} Held;
+
+struct ScInput {
+    ScSource *source;
+    GArray *held; /* of Held; a few at most, bounded by the number of keys times viewers */
+    ScPointerMode mode;
+    guint width, height; /* 0 until known */
+    int x, y;            /* where the pointer is, as far as positions tell */
+};
+
+ScInput *sc_input_new(ScSource *source)
+{
+    ScInput *input = g_new0(ScInput, 1);
+
+    input->source = source;
+    input->held = g_array_new(FALSE, FALSE, sizeof(Held));
+    input->mode = SC_POINTER_ABSOLUTE;
+    return input;
+}
+
+void sc_input_free(ScInput *input)
+{
+    if (input == NULL) {
+        return;
+    }
+    g_array_unref(input->held);
+    g_free(input);
+}
+
+void sc_input_set_pointer_mode(ScInput *input, ScPointerMode mode)
+{
+    input->mode = mode;
+}
+
+void sc_input_set_size(ScInput *input, guint width, guint height)
+{
+    input->width = width;
+    input->height = height;
+    input->x = MIN(input->x, (int)width - 1);
+    input->y = MIN(input->y, (int)height - 1);
+}
+
+static void send(ScInput *input, gboolean is_button, guint code, gboolean pressed)
+{
+    if (is_button) {
+        sc_source_send_button(input->source, code, pressed);
+    } else {
+        sc_source_send_key(input->source, code, pressed);
+    }
+}
+
+/* @mine: the index of this viewer's hold or -1. Returns whether another viewer holds it too. */
+static gboolean find_held(const ScInput *input, const Held *wanted, int *mine)
+{
+    gboolean is_shared = FALSE;
+
+    *mine = -1;
+    for (guint i = 0; i < input->held->len; i++) {
+        const Held *held = &g_array_index(input->held, Held, i);
+
+        if (held->is_button != wanted->is_button || held->code != wanted->code) {
+            continue;
+        }
+        if (held->viewer == wanted->viewer) {
+            *mine = (int)i;
+        } else {
+            is_shared = TRUE;
+        }
+    }
+    return is_shared;
+}
+
+static void press_or_release(ScInput *input, const Held *wanted, gboolean pressed)
+{
+    int mine;
+    gboolean is_shared = find_held(input, wanted, &mine);
+
+    if (pressed) {
+        if (mine < 0) {
+            g_array_append_val(input->held, *wanted);
+        }
+        /* A press of what is already down is the viewer's keyboard repeating it. */
+        send(input, wanted->is_button, wanted->code, TRUE);
+        return;
+    }
+    if (mine < 0) {
+        return; /* pressed before this viewer came; nothing of it is down in the guest */
+    }
+    g_array_remove_index_fast(input->held, (guint)mine);
+    if (!is_shared) {
+        send(input, wanted->is_button, wanted->code, FALSE);
+    }
+}
+
+void sc_input_key(ScInput *input, gconstpointer viewer, guint scancode, gboolean pressed)
+{
+    Held wanted = { .viewer = viewer, .is_button = FALSE, .code = scancode };
+
+    press_or_release(input, &wanted, pressed);
+}
+
+void sc_input_button(ScInput *input, gconstpointer viewer, ScButton button, gboolean pressed)
+{
+    Held wanted = { .viewer = viewer, .is_button = TRUE, .code = button };
+
+    press_or_release(input, &wanted, pressed);
+}
+
+static void move_to(ScInput *input, gint64 x, gint64 y)
+{
+    input->x = (int)CLAMP(x, 0, MAX((gint64)input->width - 1, 0));
+    input->y = (int)CLAMP(y, 0, MAX((gint64)input->height - 1, 0));
+}
+
+void sc_input_motion(ScInput *input, int dx, int dy)
+{
+    if (input->mode == SC_POINTER_RELATIVE) {
+        sc_source_send_motion(input->source, dx, dy);
+        return;
+    }
+    move_to(input, (gint64)input->x + dx, (gint64)input->y + dy);
+    sc_source_send_position(input->source, (guint)input->x, (guint)input->y);
+}
+
+void sc_input_position(ScInput *input, guint x, guint y)
+{
+    int before_x = input->x, before_y = input->y;
+
+    move_to(input, x, y);
+    if (input->mode == SC_POINTER_ABSOLUTE) {
+        sc_source_send_position(input->source, (guint)input->x, (guint)input->y);
+    } else if (input->x != before_x || input->y != before_y) {
+        sc_source_send_motion(input->source, input->x - before_x, input->y - before_y);
+    }
+}
+
+void sc_input_wheel(ScInput *input, int steps)
+{
+    sc_source_send_wheel(input->source, steps);
+}
+
+void sc_input_forget(ScInput *input, gconstpointer viewer)
+{
+    for (guint i = input->held->len; i-- > 0;) {
+        Held held = g_array_index(input->held, Held, i);
+
+        if (held.viewer == viewer) {
+            press_or_release(input, &held, FALSE);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Merges the input of all viewers into the one keyboard and pointer of the guest: a key is down as
+ * long as any viewer holds it, what a viewer held is released when it leaves, and motions and
+ * positions are turned into what the guest's pointer wants.
+ *
+ * Viewers are told apart by any pointer that is theirs.
+ *
+ * Thread: the owner thread.
+ */
+#pragma once
+
+#include "capture/source.h"
+
+G_BEGIN_DECLS
+
+typedef struct ScInput ScInput;
+
+/* @source must outlive it. */
+ScInput *sc_input_new(ScSource *source);
+
+void sc_input_free(ScInput *input); /* NULL is ignored */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScInput, sc_input_free)
+
+/* What the guest's pointer wants, and the size of its picture; positions are clipped to that. */
+void sc_input_set_pointer_mode(ScInput *input, ScPointerMode mode);
+void sc_input_set_size(ScInput *input, guint width, guint height);
+
+void sc_input_key(ScInput *input, gconstpointer viewer, guint scancode, gboolean pressed);
+void sc_input_button(ScInput *input, gconstpointer viewer, ScButton button, gboolean pressed);
+void sc_input_motion(ScInput *input, int dx, int dy);
+void sc_input_position(ScInput *input, guint x, guint y);
+void sc_input_wheel(ScInput *input, int steps);
+
+/* The viewer has left: releases what it alone held. */
+void sc_input_forget(ScInput *input, gconstpointer viewer);
+
+G_END_DECLS

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "server/options.h"
+
+#include "capture/error.h"
+#include "capture/source.h"
+
+#include <string.h>
+
+#define DEFAULT_LISTEN "127.0.0.1:5930"
+#define DEFAULT_BITRATE_KBIT 8000 /* 1080p desktops at 60 fps without visible blocks */
+#define DEFAULT_MAX_FPS 60
+#define DEFAULT_MAX_VIEWERS 16
+/* Linux guests give up waiting for a flush after 50 ms (virtio_gpu's fence timeout, measured) and
+ * draw into the buffer again; stay safely below. */
+#define DEFAULT_FENCE_DEADLINE_MS 40
+
+#define MAX_PASSWORD_LENGTH 60 /* SPICE_MAX_PASSWORD_LENGTH, <spice/protocol.h> */
+
+/* What GOption fills in, before it is checked. */
+typedef struct {
+    char *password_file;
+    char *encoder;
+    int bitrate, max_fps, max_viewers, fence_deadline_ms;
+    char **rest;
+} RawOptions;
+
+static char *describe_sources(void)
+{
+    GString *text = g_string_new("SOURCE is one of\n");
+
+    for (guint i = 0; sc_source_get_help(i) != NULL; i++) {
+        g_string_append_printf(text, "  %s\n", sc_source_get_help(i));
+    }
+    return g_string_free(text, FALSE);
+}
+
+static gboolean parse_arguments(ScOptions *options, RawOptions *raw, int *argc, char ***argv,
+                                GError **error)
+{
+    const GOptionEntry entries[] = {
+        { "listen", 0, 0, G_OPTION_ARG_STRING, &options->listen,
+          "where viewers connect (default " DEFAULT_LISTEN ")", "[ADDR:]PORT|unix:PATH" },
+        { "password-file", 0, 0, G_OPTION_ARG_FILENAME, &raw->password_file,
+          "viewers must know the first line of FILE", "FILE" },
+        { "encoder", 0, 0, G_OPTION_ARG_STRING, &raw->encoder,
+          "auto, software, or elements of GStreamer: raw video in, H.264 out", "KIND|DESCRIPTION" },
+        { "bitrate", 0, 0, G_OPTION_ARG_INT, &raw->bitrate, "at most that much video, kbit/s",
+          "KBIT" },
+        { "max-fps", 0, 0, G_OPTION_ARG_INT, &raw->max_fps, "at most N pictures a second", "N" },
+        { "max-viewers", 0, 0, G_OPTION_ARG_INT, &raw->max_viewers, "at most N viewers at once",
+          "N" },
+        { "fence-deadline", 0, 0, G_OPTION_ARG_INT, &raw->fence_deadline_ms,
+          "the longest a guest may wait for a picture to be encoded", "MS" },
+        { "stats", 0, 0, G_OPTION_ARG_NONE, &options->stats,
+          "print a line of statistics a second while pictures flow, and one at the end", NULL },
+        { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "print the version", NULL },
+        { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw->rest, NULL, "SOURCE" },
+        { 0 },
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+    g_autofree char *sources = describe_sources();
+
+    g_option_context_set_summary(context, "Streams a virtual machine's display to SPICE clients.");
+    g_option_context_set_description(context, sources);
+    g_option_context_add_main_entries(context, entries, NULL);
+    return g_option_context_parse(context, argc, argv, error);
+}
+
+static gboolean check_range(const char *option, int value, int min, int max, GError **error)
+{
+    if (value < min || value > max) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "--%s=%d: must be between %d and %d", option,
+                    value, min, max);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean check_numbers(ScOptions *options, const RawOptions *raw, GError **error)
+{
+    if (!check_range("bitrate", raw->bitrate, 50, 1000000, error) ||
+        !check_range("max-fps", raw->max_fps, 1, 1000, error) ||
+        !check_range("max-viewers", raw->max_viewers, 1, 1000, error) ||
+        !check_range("fence-deadline", raw->fence_deadline_ms, 1, 10000, error)) {
+        return FALSE;
+    }
+    options->bitrate_kbit = (guint)raw->bitrate;
+    options->max_fps = (guint)raw->max_fps;
+    options->max_viewers = (guint)raw->max_viewers;
+    options->fence_deadline = raw->fence_deadline_ms * G_TIME_SPAN_MILLISECOND;
+    return TRUE;
+}
+
+static gboolean read_password(ScOptions *options, const char *file, GError **error)
+{
+    g_autofree char *text = NULL;
+
+    if (!g_file_get_contents(file, &text, NULL, error)) {
+        g_prefix_error(error, "--password-file: ");
+        return FALSE;
+    }
+    text[strcspn(text, "\r\n")] = '\0';
+    if (text[0] == '\0' || strlen(text) > MAX_PASSWORD_LENGTH) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
+                    "--password-file: the first line of '%s' must hold 1 to %d bytes, which is "
+                    "what SPICE allows",
+                    file, MAX_PASSWORD_LENGTH);
+        return FALSE;
+    }
+    options->password = g_steal_pointer(&text);
+    return TRUE;
+}
+
+static void set_encoder(ScOptions *options, const char *encoder)
+{
+    if (encoder == NULL || strcmp(encoder, "auto") == 0) {
+        options->encoder_kind = SC_ENCODER_AUTO;
+    } else if (strcmp(encoder, "software") == 0) {
+        options->encoder_kind = SC_ENCODER_SOFTWARE;
+    } else {
+        options->encoder_kind = SC_ENCODER_CUSTOM;
+        options->encoder_description = g_strdup(encoder);
+    }
+}
+
+static gboolean check_rest(ScOptions *options, char **rest, GError **error)
+{
+    if (rest == NULL || rest[0] == NULL) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
+                    "no SOURCE given; try pattern, or spice+unix:PATH for a running QEMU");
+        return FALSE;
+    }
+    if (rest[1] != NULL) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
+                    "'%s' is one SOURCE too many: one process serves one", rest[1]);
+        return FALSE;
+    }
+    options->source = g_strdup(rest[0]);
+    return TRUE;
+}
+
+static gboolean check_options(ScOptions *options, const RawOptions *raw, GError **error)
+{
+    if (options->version) {
+        return TRUE;
+    }
+    if (options->listen == NULL) {
+        options->listen = g_strdup(DEFAULT_LISTEN);
+    }
+    set_encoder(options, raw->encoder);
+    return check_numbers(options, raw, error) && check_rest(options, raw->rest, error) &&
+           (raw->password_file == NULL || read_password(options, raw->password_file, error));
+}
+
+ScOptions *sc_options_parse(int *argc, char ***argv, GError **error)
+{
+    g_autoptr(ScOptions) options = g_new0(ScOptions, 1);
+    RawOptions raw = {
+        .bitrate = DEFAULT_BITRATE_KBIT,
+        .max_fps = DEFAULT_MAX_FPS,
+        .max_viewers = DEFAULT_MAX_VIEWERS,
+        .fence_deadline_ms = DEFAULT_FENCE_DEADLINE_MS,
+    };
+    gboolean good =
+        parse_arguments(options, &raw, argc, argv, error) && check_options(options, &raw, error);
+
+    g_free(raw.password_file);
+    g_free(raw.encoder);
+    g_strfreev(raw.rest);
+    return good ? g_steal_pointer(&options) : NULL;
+}
+
+void sc_options_free(ScOptions *options)
+{
+    if (options == NULL) {
+        return;
+    }
+    g_free(options->source);
+    g_free(options->listen);
+    g_free(options->password);
+    g_free(options->encoder_description);
+    g_free(options);
+}

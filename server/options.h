@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The command line: see scancast(1).
+ *
+ * Thread: the main thread, before anything else runs.
+ */
+#pragma once
+
+#include "encoder/encoder.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+    char *source;
+    char *listen;
+    char *password; /* what is in --password-file without the line's end; NULL: none asked for */
+    ScEncoderKind encoder_kind;
+    char *encoder_description; /* SC_ENCODER_CUSTOM only */
+    guint bitrate_kbit;
+    guint max_fps;
+    guint max_viewers;
+    gint64 fence_deadline; /* microseconds */
+    gboolean stats;
+    gboolean version; /* only print the version */
+} ScOptions;
+
+/* Takes the options out of @argv. Fails with SC_ERROR_INVALID or an error of GOption; --help prints
+ * and exits as GOption does. */
+ScOptions *sc_options_parse(int *argc, char ***argv, GError **error);
+
+void sc_options_free(ScOptions *options); /* NULL is ignored */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScOptions, sc_options_free)
+
+G_END_DECLS

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "server/stats.h"
+
+#define U64 G_GUINT64_FORMAT
+
+static void append_stream(GString *line, const ScStream *stream, ScCodec codec)
+{
+    ScStreamCounts stream_counts;
+    ScEncoderCounts encoder_counts;
+
+    sc_stream_get_counts(stream, &stream_counts);
+    sc_encoder_get_counts(sc_stream_get_encoder(stream), &encoder_counts);
+    g_string_append_printf(line,
+                           " codec=%s rung=\"%s\" encoded=%" U64 " absorbed=%" U64 " replaced=%" U64
+                           " skipped=%" U64 " repeated=%" U64 " packets=%" U64 " keys=%" U64
+                           " bytes=%" U64 " encode_us=%" U64,
+                           sc_codec_name(codec), sc_encoder_get_rung(sc_stream_get_encoder(stream)),
+                           stream_counts.encoded, stream_counts.absorbed, stream_counts.replaced,
+                           stream_counts.skipped, stream_counts.repeated, encoder_counts.pictures,
+                           encoder_counts.key_frames, encoder_counts.bytes,
+                           encoder_counts.encode_us / MAX(encoder_counts.pictures, 1));
+}
+
+char *sc_stats_format(const ScHead *head, const ScStatsViewers *viewers)
+{
+    GString *line = g_string_new(NULL);
+    ScFlushCounts flushes;
+    guint64 completed = 0;
+
+    sc_flush_get_counts(&flushes);
+    g_string_append_printf(line, "frames=%" U64 " viewers=%u sent=%" U64 " lost=%" U64,
+                           sc_head_get_frames(head), viewers->viewers, viewers->sent,
+                           viewers->dropped);
+    for (guint i = 0; i < SC_FLUSH_N_RESULTS; i++) {
+        g_string_append_printf(line, " flushes_%s=%" U64, sc_flush_result_name(i),
+                               flushes.completed[i]);
+        completed += flushes.completed[i];
+    }
+    g_string_append_printf(line, " flushes_outstanding=%u hold_us=%" U64, flushes.outstanding,
+                           (guint64)flushes.held / MAX(completed, 1));
+    for (guint i = 0; i < SC_N_CODECS; i++) {
+        if (sc_head_get_stream(head, i) != NULL) {
+            append_stream(line, sc_head_get_stream(head, i), i);
+        }
+    }
+    return g_string_free(line, FALSE);
+}
