@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Input of several viewers, merged into one guest: what arrives there. */
+#include "capture/source-impl.h"
+#include "server/input.h"
+
+/* A source that writes down what it is sent. */
+typedef struct {
+    ScSource base;
+    GString *log;
+} Recorder;
+
+static void record_key(ScSource *source, guint scancode, gboolean pressed)
+{
+    g_string_append_printf(((Recorder *)source)->log, "key %x %d;", scancode, pressed);
+}
+
+static void record_button(ScSource *source, ScButton button, gboolean pressed)
+{
+    g_string_append_printf(((Recorder *)source)->log, "button %d %d;", button, pressed);
+}
+
+static void record_motion(ScSource *source, int dx, int dy)
+{
+    g_string_append_printf(((Recorder *)source)->log, "motion %d %d;", dx, dy);
+}
+
+static void record_position(ScSource *source, guint x, guint y)
+{
+    g_string_append_printf(((Recorder *)source)->log, "position %u %u;", x, y);
+}
+
+static void record_wheel(ScSource *source, int steps)
+{
+    g_string_append_printf(((Recorder *)source)->log, "wheel %d;", steps);
+}
+
+static const ScSourceImpl recorder_impl = {
+    .send_key = record_key,
+    .send_button = record_button,
+    .send_motion = record_motion,
+    .send_position = record_position,
+    .send_wheel = record_wheel,
+};
+
+typedef struct {
+    Recorder recorder;
+    ScInput *input;
+} Fixture;
+
+static const char viewer_a, viewer_b;
+
+static void set_up(Fixture *fixture, gconstpointer data)
+{
+    fixture->recorder.base.impl = &recorder_impl;
+    fixture->recorder.log = g_string_new(NULL);
+    fixture->input = sc_input_new(&fixture->recorder.base);
+    sc_input_set_size(fixture->input, 640, 480);
+}
+
+static void tear_down(Fixture *fixture, gconstpointer data)
+{
+    sc_input_free(fixture->input);
+    g_string_free(fixture->recorder.log, TRUE);
+}
+
+static void expect(Fixture *fixture, const char *log)
+{
+    g_assert_cmpstr(fixture->recorder.log->str, ==, log);
+    g_string_truncate(fixture->recorder.log, 0);
+}
+
+static void test_shared_keys(Fixture *fixture, gconstpointer data)
+{
+    sc_input_key(fixture->input, &viewer_a, 0x1e, TRUE);
+    sc_input_key(fixture->input, &viewer_a, 0x1e, TRUE);
+    expect(fixture, "key 1e 1;key 1e 1;");
+    sc_input_key(fixture->input, &viewer_b, 0x1e, TRUE);
+    sc_input_key(fixture->input, &viewer_a, 0x1e, FALSE);
+    expect(fixture, "key 1e 1;");
+    sc_input_key(fixture->input, &viewer_b, 0x1e, FALSE);
+    expect(fixture, "key 1e 0;");
+    sc_input_key(fixture->input, &viewer_b, 0x1e, FALSE);
+    expect(fixture, "");
+}
+
+static void test_leaving_releases(Fixture *fixture, gconstpointer data)
+{
+    sc_input_key(fixture->input, &viewer_a, 0x11d, TRUE);
+    sc_input_key(fixture->input, &viewer_a, 0x1e, TRUE);
+    sc_input_key(fixture->input, &viewer_b, 0x1e, TRUE);
+    sc_input_button(fixture->input, &viewer_a, SC_BUTTON_RIGHT, TRUE);
+    g_string_truncate(fixture->recorder.log, 0);
+    sc_input_forget(fixture->input, &viewer_a);
+    expect(fixture, "button 2 0;key 11d 0;");
+    sc_input_forget(fixture->input, &viewer_b);
+    expect(fixture, "key 1e 0;");
+}
+
+static void test_pointer_modes(Fixture *fixture, gconstpointer data)
+{
+    sc_input_position(fixture->input, 100, 200);
+    expect(fixture, "position 100 200;");
+    sc_input_motion(fixture->input, -10, 5);
+    expect(fixture, "position 90 205;");
+    sc_input_motion(fixture->input, G_MININT, G_MAXINT);
+    expect(fixture, "position 0 479;");
+    sc_input_position(fixture->input, G_MAXUINT, G_MAXUINT);
+    expect(fixture, "position 639 479;");
+
+    sc_input_set_pointer_mode(fixture->input, SC_POINTER_RELATIVE);
+    sc_input_motion(fixture->input, -7, 3);
+    expect(fixture, "motion -7 3;");
+    sc_input_position(fixture->input, 600, 400);
+    expect(fixture, "motion -39 -79;");
+    sc_input_position(fixture->input, 600, 400);
+    expect(fixture, "");
+    sc_input_wheel(fixture->input, -1);
+    expect(fixture, "wheel -1;");
+}
+
+static void test_shrinking_screen(Fixture *fixture, gconstpointer data)
+{
+    sc_input_position(fixture->input, 639, 479);
+    sc_input_set_size(fixture->input, 320, 200);
+    g_string_truncate(fixture->recorder.log, 0);
+    sc_input_motion(fixture->input, 0, 0);
+    expect(fixture, "position 319 199;");
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add("/input/shared-keys", Fixture, NULL, set_up, test_shared_keys, tear_down);
+    g_test_add("/input/leaving-releases", Fixture, NULL, set_up, test_leaving_releases, tear_down);
+    g_test_add("/input/pointer-modes", Fixture, NULL, set_up, test_pointer_modes, tear_down);
+    g_test_add("/input/shrinking-screen", Fixture, NULL, set_up, test_shrinking_screen, tear_down);
+    return g_test_run();
+}
