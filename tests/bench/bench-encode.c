@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What encoding costs: Scancast's encoder against a bare GStreamer pipeline with the same settings
+ * on the same pictures in the same run, and the time a guest is held against one memcpy of what
+ * changed.
+ *
+ * The pictures are 60 a second as far as the encoders can tell; they are encoded one after the
+ * other, as fast as it goes, and CPU time of the whole process is counted only while one is being
+ * encoded.
+ */
+#include "encoder/encoder.h"
+#include "tests/bench/content.h"
+
+#include <drm_fourcc.h>
+#include <gst/app/gstappsink.h>
+#include <gst/app/gstappsrc.h>
+#include <gst/gst.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#define N_PICTURES 240
+#define N_WARM_UP 10 /* not counted: pipelines are built, memory is touched for the first time */
+#define BITRATE_KBIT 8000
+#define FPS 60
+
+/* The fragment of encoder/rung-software.c, as anybody would write it on a command line. */
+#define PEER                                                                                       \
+    "appsrc name=src format=time is-live=true caps=video/x-raw,format=BGRx,width=%d,height=%d,"    \
+    "framerate=60/1 ! videoconvert ! video/x-raw,format=NV12,colorimetry=bt709 ! x264enc "         \
+    "speed-preset=ultrafast tune=zerolatency bframes=0 threads=1 byte-stream=true "                \
+    "key-int-max=1073741824 option-string=scenecut=0 bitrate=%d ! "                                \
+    "video/x-h264,stream-format=byte-stream,alignment=au,profile=constrained-baseline ! "          \
+    "appsink name=sink sync=false"
+
+typedef struct {
+    int width, height;
+    guint32 *pixels; /* the scanout: pictures are drawn here one after the other */
+    pixman_region32_t damage;
+    BenchContent content;
+} Screen;
+
+typedef struct {
+    gint64 cpu;                 /* microseconds, added up */
+    gint64 hold[N_PICTURES];    /* until the guest would be released */
+    gint64 memcpy_[N_PICTURES]; /* the damaged area once */
+    guint64 bytes;
+} Result;
+
+static gint64 cpu_time(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * G_USEC_PER_SEC +
+           usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+}
+
+/* What a copy of the damaged rows' bytes takes, into memory that was touched before. */
+static gint64 time_memcpy(Screen *screen, guint32 *copy)
+{
+    int n_boxes;
+    const pixman_box32_t *boxes = pixman_region32_rectangles(&screen->damage, &n_boxes);
+    gint64 start = g_get_monotonic_time();
+
+    for (int i = 0; i < n_boxes; i++) {
+        for (int y = boxes[i].y1; y < boxes[i].y2; y++) {
+            gsize offset = (gsize)y * (gsize)screen->width + (gsize)boxes[i].x1;
+
+            memcpy(copy + offset, screen->pixels + offset, (gsize)(boxes[i].x2 - boxes[i].x1) * 4);
+        }
+    }
+    return g_get_monotonic_time() - start;
+}
+
+typedef struct {
+    gboolean arrived;
+    guint64 bytes;
+} Arrival;
+
+static void on_packet(ScPacket *packet, gpointer data)
+{
+    Arrival *arrival = data;
+
+    arrival->arrived = TRUE;
+    arrival->bytes += g_bytes_get_size(sc_packet_get_data(packet));
+}
+
+static void on_trouble(const GError *error, gpointer data)
+{
+    g_error("the encoder failed: %s", error->message);
+}
+
+static void run_scancast(Screen *screen, Result *result)
+{
+    static const ScEncoderListener listener = { on_packet, on_trouble, on_trouble };
+    ScEncoderConfig config = {
+        .codec = SC_CODEC_H264,
+        .kind = SC_ENCODER_SOFTWARE,
+        .bitrate_kbit = BITRATE_KBIT,
+        .max_fps = FPS,
+    };
+    Arrival arrival = { 0 };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ScEncoder) encoder = sc_encoder_new(&config, &listener, &arrival, &error);
+    gsize size = (gsize)screen->width * (gsize)screen->height * 4;
+    g_autofree guint32 *copy = g_malloc0(size);
+    g_autoptr(ScScanout) scanout = sc_scanout_new_pixels(
+        (guint8 *)screen->pixels, size, (guint)screen->width, (guint)screen->height,
+        (guint)screen->width * 4, DRM_FORMAT_XRGB8888, FALSE, &error);
+
+    g_assert_no_error(error);
+    for (guint i = 0; i < N_WARM_UP + N_PICTURES; i++) {
+        ScFrame *frame;
+        gint64 cpu, start, memcpy_time;
+
+        bench_content_draw(screen->content, screen->pixels, screen->width, screen->height, i,
+                           &screen->damage);
+        frame = sc_frame_new(scanout, &screen->damage, NULL);
+        memcpy_time = time_memcpy(screen, copy);
+        arrival.arrived = FALSE;
+        cpu = cpu_time();
+        start = g_get_monotonic_time();
+        g_assert_true(sc_encoder_submit(encoder, frame, FALSE, &error));
+        sc_frame_unref(frame);
+        if (i >= N_WARM_UP) {
+            result->hold[i - N_WARM_UP] = g_get_monotonic_time() - start;
+            result->memcpy_[i - N_WARM_UP] = memcpy_time;
+        }
+        while (!arrival.arrived) {
+            g_main_context_iteration(NULL, TRUE);
+        }
+        result->cpu += i >= N_WARM_UP ? cpu_time() - cpu : 0;
+    }
+    result->bytes = arrival.bytes;
+}
+
+static void run_peer(Screen *screen, Result *result)
+{
+    g_autofree char *description =
+        g_strdup_printf(PEER, screen->width, screen->height, BITRATE_KBIT);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GstElement) pipeline = gst_parse_launch(description, &error);
+    g_autoptr(GstElement) src = NULL;
+    g_autoptr(GstElement) sink = NULL;
+    gsize size = (gsize)screen->width * (gsize)screen->height * 4;
+
+    g_assert_no_error(error);
+    src = gst_bin_get_by_name(GST_BIN(pipeline), "src");
+    sink = gst_bin_get_by_name(GST_BIN(pipeline), "sink");
+    gst_element_set_state(pipeline, GST_STATE_PLAYING);
+    for (guint i = 0; i < N_WARM_UP + N_PICTURES; i++) {
+        GstBuffer *buffer;
+        GstSample *sample;
+        gint64 cpu;
+
+        bench_content_draw(screen->content, screen->pixels, screen->width, screen->height, i,
+                           &screen->damage);
+        buffer = gst_buffer_new_wrapped_full(GST_MEMORY_FLAG_READONLY, screen->pixels, size, 0,
+                                             size, NULL, NULL);
+        GST_BUFFER_PTS(buffer) = gst_util_uint64_scale(i, GST_SECOND, FPS);
+        cpu = cpu_time();
+        gst_app_src_push_buffer(GST_APP_SRC(src), buffer);
+        sample = gst_app_sink_pull_sample(GST_APP_SINK(sink));
+        result->cpu += i >= N_WARM_UP ? cpu_time() - cpu : 0;
+        g_assert_nonnull(sample);
+        result->bytes += gst_buffer_get_size(gst_sample_get_buffer(sample));
+        gst_sample_unref(sample);
+    }
+    gst_element_set_state(pipeline, GST_STATE_NULL);
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    gint64 x = *(const gint64 *)a, y = *(const gint64 *)b;
+
+    return (x > y) - (x < y);
+}
+
+static gint64 median(gint64 *times)
+{
+    qsort(times, N_PICTURES, sizeof(*times), compare_times);
+    return times[N_PICTURES / 2];
+}
+
+static void bench(BenchContent content, int width, int height)
+{
+    Screen screen = { .width = width, .height = height, .content = content };
+    Result *ours = g_new0(Result, 1), *peers = g_new0(Result, 1);
+    gint64 hold, copy;
+
+    screen.pixels = g_malloc0((gsize)width * (gsize)height * 4);
+    pixman_region32_init(&screen.damage);
+    run_scancast(&screen, ours);
+    run_peer(&screen, peers);
+    hold = median(ours->hold);
+    copy = MAX(median(ours->memcpy_), 1);
+    printf("encode %4dx%-4d %-7s  CPU per picture %6.2f ms, bare pipeline %6.2f ms, ratio %.2f "
+           "(goal 1.10)  size ratio %.2f\n",
+           width, height, bench_content_name(content), (double)ours->cpu / N_PICTURES / 1000,
+           (double)peers->cpu / N_PICTURES / 1000, (double)ours->cpu / (double)peers->cpu,
+           (double)ours->bytes / (double)peers->bytes);
+    printf("hold   %4dx%-4d %-7s  guest held %5" G_GINT64_FORMAT " us, memcpy %5" G_GINT64_FORMAT
+           " us, ratio %.2f (goal 1.50)\n",
+           width, height, bench_content_name(content), hold, copy, (double)hold / (double)copy);
+    fflush(stdout);
+    pixman_region32_fini(&screen.damage);
+    g_free(screen.pixels);
+    g_free(ours);
+    g_free(peers);
+}
+
+int main(int argc, char **argv)
+{
+    static const int sizes[][2] = { { 1280, 720 }, { 1920, 1080 } };
+
+    gst_init(&argc, &argv);
+    for (gsize i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        bench(BENCH_DESKTOP, sizes[i][0], sizes[i][1]);
+        bench(BENCH_NOISE, sizes[i][0], sizes[i][1]);
+    }
+    return 0;
+}
