@@ -8,6 +8,7 @@
 
 static const ScSourceImpl *const impls[] = {
     &sc_source_pattern,
+    &sc_source_spice,
 };
 
 static const ScSourceImpl *find_impl(const char *location, gsize scheme_length)
