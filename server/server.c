@@ -86,19 +86,17 @@ static void on_viewer_ready(ScViewer *viewer, ScCodec codec, gpointer data)
     sc_head_get_cursor_position(server->head, &x, &y);
     sc_viewer_set_cursor(viewer, sc_head_get_cursor(server->head));
     sc_viewer_set_cursor_position(viewer, x, y);
-    update_demand(server);
-    sc_head_request_key(server->head, codec);
+    /* It will ask for a key frame next; work for it begins with that. */
 }
 
 static void on_viewer_wants_key(ScViewer *viewer, gpointer data)
 {
     ScServer *server = data;
-    Client *client = find_client(server, viewer);
 
+    /* The wish first: with a new viewer the demand grows, and the picture that starts must not be
+     * followed by a second one for the wish. */
+    sc_head_request_key(server->head, find_client(server, viewer)->codec);
     update_demand(server);
-    if (client->is_ready) {
-        sc_head_request_key(server->head, client->codec);
-    }
 }
 
 static void on_viewer_has_room(ScViewer *viewer, gpointer data)
@@ -151,11 +149,6 @@ static void on_viewer_wheel(ScViewer *viewer, int steps, gpointer data)
     sc_input_wheel(((ScServer *)data)->input, steps);
 }
 
-static void on_viewer_leds(ScViewer *viewer, ScLeds leds, gpointer data)
-{
-    sc_source_send_leds(sc_head_get_source(((ScServer *)data)->head), leds);
-}
-
 static const ScViewerListener viewer_listener = {
     .ready = on_viewer_ready,
     .wants_key = on_viewer_wants_key,
@@ -166,7 +159,6 @@ static const ScViewerListener viewer_listener = {
     .position = on_viewer_position,
     .button = on_viewer_button,
     .wheel = on_viewer_wheel,
-    .leds = on_viewer_leds,
 };
 
 static Client *add_client(ScServer *server, GError **error)
