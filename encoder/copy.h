@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Copies pixels of a scanout into a picture that encoders can use.
+ *
+ * Thread: the owner thread.
+ */
+#pragma once
+
+#include "capture/scanout.h"
+#include "encoder/picture.h"
+#include <pixman.h>
+
+G_BEGIN_DECLS
+
+/* The picture @scanout is copied into: BGRx, both sizes even (as chroma of half size needs). */
+gboolean sc_copy_get_info(ScScanout *scanout, GstVideoInfo *info, GError **error);
+
+/*
+ * Copies @region (in shown pixels, inside the scanout) into @to, whose description is that of
+ * sc_copy_get_info(). A column or row that was added to make a size even repeats its neighbour.
+ * The fourth byte of each pixel is undefined. Fails, having written nothing, if the scanout cannot
+ * be read or its format has no name in pixman.
+ *
+ * Channels of 10 bits lose their lowest two.
+ */
+gboolean sc_copy_region(ScScanout *scanout, const pixman_region32_t *region, ScPicture *to,
+                        GError **error);
+
+G_END_DECLS

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a rung must bring, and the ladder that chooses among them. For encoder/ only.
+ *
+ * To add one: write encoder/rung-NAME.c with a ScRungImpl, and add it to the tables in
+ * encoder/ladder.c, above the rungs it is better than.
+ *
+ * Thread: the owner thread.
+ */
+#pragma once
+
+#include "encoder/encoder.h"
+#include "encoder/gst-pipeline.h"
+
+G_BEGIN_DECLS
+
+/* x264enc takes 2048000 kbit/s at most; more frames than this nobody sees. */
+#define SC_ENCODER_MAX_BITRATE 2000000
+#define SC_ENCODER_MAX_FPS 1000
+
+/* A picture that has not been finished by then never will: its pipeline is given up. The first one
+ * of a pipeline has longer, for devices to be opened. */
+#define SC_ENCODER_STALL (1 * G_USEC_PER_SEC)
+#define SC_ENCODER_STALL_FIRST (2 * G_USEC_PER_SEC)
+
+/* A pipeline that fails is built again this much later, twice that after the next failure. Its rung
+ * is given up at the last of so many failures, each within the window after the one before. */
+#define SC_LADDER_BACKOFF (100 * 1000)
+#define SC_LADDER_MAX_FAILURES 3
+#define SC_LADDER_FAILURE_WINDOW (30 * G_USEC_PER_SEC)
+
+/* A rung that was given up is tried again this much later if one below it works; each time it is
+ * given up again the time doubles, up to the maximum. */
+#define SC_LADDER_RETRY (10 * G_USEC_PER_SEC)
+#define SC_LADDER_RETRY_MAX (10 * 60 * G_USEC_PER_SEC)
+
+/* What a pipeline is opened for. */
+typedef struct {
+    const ScEncoderConfig *config;
+    GstVideoInfo picture; /* of the shadow, frame rate included */
+    const ScPipelineListener *listener;
+    gpointer listener_data;
+} ScRungRequest;
+
+/* All members are mandatory. */
+typedef struct {
+    const char *name;
+    gboolean copies; /* takes pictures of the shadow */
+
+    /* How often a pipeline that never put out a packet is tried: where trying again can hardly
+     * help, 1. */
+    guint trials;
+
+    /* Whether it can work on this host at all. The error says what is missing. */
+    gboolean (*check)(const ScEncoderConfig *config, GError **error);
+
+    /* @label: which encoder it is, "x264enc"; the caller frees it. */
+    ScPipeline *(*open)(const ScRungRequest *request, char **label, GError **error);
+} ScRungImpl;
+
+extern const ScRungImpl sc_rung_custom;
+extern const ScRungImpl sc_rung_software;
+
+/* Which rung to use, why not the better ones, and when to try these again. */
+typedef struct ScLadder ScLadder;
+
+/* The rungs for @config, best first, NULL at the end. */
+const ScRungImpl *const *sc_ladder_get_rungs(const ScEncoderConfig *config);
+
+/* Checks @rungs, which must stay; fails, with the last one's reason, if none can work. */
+ScLadder *sc_ladder_new(const ScRungImpl *const *rungs, const ScEncoderConfig *config,
+                        GError **error);
+
+void sc_ladder_free(ScLadder *ladder); /* NULL is ignored */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScLadder, sc_ladder_free)
+
+/* The best rung now. NULL if all have been given up. */
+const ScRungImpl *sc_ladder_choose(ScLadder *ladder, gint64 now);
+
+/* Why the last rung was given up. Valid until the next call; NULL if it was not. */
+const GError *sc_ladder_get_error(const ScLadder *ladder);
+
+/* The chosen rung has put out a packet. */
+void sc_ladder_note_success(ScLadder *ladder);
+
+/* The chosen rung's pipeline failed. Returns how long to wait before sc_ladder_choose(). */
+gint64 sc_ladder_note_failure(ScLadder *ladder, const GError *error, gint64 now);
+
+/* The chosen rung cannot even build a pipeline: it is given up. */
+void sc_ladder_give_up(ScLadder *ladder, const GError *error, gint64 now);
+
+/* Something changed (the pictures have another size or format): failures are forgotten, except
+ * those of sc_ladder_new(). */
+void sc_ladder_reset(ScLadder *ladder);
+
+/* How often a lower rung had to be taken. */
+guint64 sc_ladder_get_step_downs(const ScLadder *ladder);
+
+G_END_DECLS

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "encoder/encoder.h"
+
+#include "capture/error.h"
+#include "capture/timer.h"
+#include "encoder/encoder-impl.h"
+#include "encoder/shadow.h"
+
+/* A watchdog that comes this late says more about us (stopped, or the machine overloaded) than
+ * about the pipeline. */
+#define WATCHDOG_LATE (SC_ENCODER_STALL / 4)
+
+/* What a pipeline is good for; the ladder begins anew when it changes. */
+typedef struct {
+    guint32 width, height, fourcc;
+} Target;
+
+struct ScEncoder {
+    ScEncoderConfig config;
+    char *description;
+    ScEncoderListener listener;
+    gpointer listener_data;
+
+    ScLadder *ladder;
+    ScShadow *shadow;
+    guint64 shadow_serial; /* of the frame taken last */
+    gint64 shadow_time;
+    gboolean owed; /* the shadow shows something no packet does */
+
+    Target target;
+    const ScRungImpl *rung; /* of the pipeline */
+    ScPipeline *pipeline;   /* NULL: none needed so far, or the last one failed */
+    gboolean pipeline_proven;
+    char *label;
+
+    gboolean busy; /* a picture is in flight: */
+    gboolean key;
+    gint64 submit_time;
+    ScPacketInfo info; /* from the moment a pipeline has it */
+    ScTimer *watchdog;
+    gint64 watchdog_due;
+
+    ScTimer *later; /* set: backing off, or a failure is to be reported */
+    GError *failure;
+    ScEncoderCounts counts;
+};
+
+static void on_done(GBytes *packet, gboolean is_key, gpointer data);
+static void on_failed(const GError *error, gpointer data);
+
+static void close_pipeline(ScEncoder *encoder)
+{
+    g_clear_pointer(&encoder->pipeline, sc_pipeline_close);
+    encoder->rung = NULL;
+    encoder->pipeline_proven = FALSE;
+    sc_timer_cancel(encoder->watchdog);
+}
+
+static gboolean open_pipeline(ScEncoder *encoder, const ScRungImpl *rung, GError **error)
+{
+    static const ScPipelineListener listener = { .done = on_done, .failed = on_failed };
+    ScRungRequest request = { .config = &encoder->config,
+                              .listener = &listener,
+                              .listener_data = encoder };
+    g_autofree char *kind = NULL;
+    g_autofree char *label = NULL;
+
+    if (!gst_video_info_set_format(&request.picture, GST_VIDEO_FORMAT_BGRx,
+                                   GST_ROUND_UP_2(encoder->target.width),
+                                   GST_ROUND_UP_2(encoder->target.height))) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "pictures of %ux%u pixels are too large",
+                    encoder->target.width, encoder->target.height);
+        return FALSE;
+    }
+    request.picture.fps_n = (gint)encoder->config.max_fps;
+    request.picture.fps_d = 1;
+    encoder->pipeline = rung->open(&request, &kind, error);
+    if (encoder->pipeline == NULL) {
+        return FALSE;
+    }
+    encoder->rung = rung;
+    label = g_strdup_printf("%s (%s)", rung->name, kind);
+    if (g_strcmp0(encoder->label, label) != 0) {
+        g_message("encoding %s with %s", sc_codec_name(encoder->config.codec), label);
+        g_free(encoder->label);
+        encoder->label = g_steal_pointer(&label);
+    }
+    return TRUE;
+}
+
+/* Sees to it that there is a pipeline of the best rung for @target, or that the timer will. */
+static gboolean prepare(ScEncoder *encoder, const Target *target, GError **error)
+{
+    gint64 now = g_get_monotonic_time();
+    const ScRungImpl *rung;
+
+    if (encoder->target.width != target->width || encoder->target.height != target->height ||
+        encoder->target.fourcc != target->fourcc) {
+        close_pipeline(encoder);
+        sc_ladder_reset(encoder->ladder);
+        sc_timer_cancel(encoder->later);
+        g_clear_error(&encoder->failure);
+        encoder->target = *target;
+    }
+    while ((rung = sc_ladder_choose(encoder->ladder, now)) != NULL) {
+        g_autoptr(GError) reason = NULL;
+
+        if (encoder->pipeline != NULL && encoder->rung == rung) {
+            return TRUE;
+        }
+        close_pipeline(encoder);
+        if (sc_timer_is_set(encoder->later) || open_pipeline(encoder, rung, &reason)) {
+            return TRUE;
+        }
+        sc_ladder_give_up(encoder->ladder, reason, now);
+    }
+    g_propagate_error(error, g_error_copy(sc_ladder_get_error(encoder->ladder)));
+    return FALSE;
+}
+
+/* Gives the newest picture to the pipeline. */
+static void start(ScEncoder *encoder)
+{
+    encoder->info = (ScPacketInfo){
+        .codec = encoder->config.codec,
+        .width = sc_shadow_get_width(encoder->shadow),
+        .height = sc_shadow_get_height(encoder->shadow),
+        .serial = encoder->shadow_serial,
+        .capture_time = encoder->shadow_time,
+    };
+    sc_pipeline_encode(encoder->pipeline, sc_shadow_get_picture(encoder->shadow),
+                       sc_shadow_get_changes(encoder->shadow), encoder->key,
+                       encoder->config.bitrate_kbit);
+    sc_shadow_clear_changes(encoder->shadow);
+    encoder->owed = FALSE;
+    encoder->watchdog_due = g_get_monotonic_time() +
+                            (encoder->pipeline_proven ? SC_ENCODER_STALL : SC_ENCODER_STALL_FIRST);
+    sc_timer_set_at(encoder->watchdog, encoder->watchdog_due);
+}
+
+static void on_done(GBytes *data, gboolean is_key, gpointer user_data)
+{
+    ScEncoder *encoder = user_data;
+    g_autoptr(ScPacket) packet = NULL;
+
+    sc_timer_cancel(encoder->watchdog);
+    sc_ladder_note_success(encoder->ladder);
+    encoder->pipeline_proven = TRUE;
+    encoder->busy = FALSE;
+    encoder->info.is_key = is_key;
+    packet = sc_packet_new(data, &encoder->info);
+    encoder->counts.pictures++;
+    encoder->counts.key_frames += is_key ? 1 : 0;
+    encoder->counts.bytes += g_bytes_get_size(data);
+    encoder->counts.encode_us += (guint64)(g_get_monotonic_time() - encoder->submit_time);
+    encoder->listener.packet(packet, encoder->listener_data);
+}
+
+/* The ladder knows already. The listener may do anything, even free the encoder, so it comes last
+ * and a failure for good is reported separately. */
+static void break_down(ScEncoder *encoder, const GError *error, gint64 delay)
+{
+    gboolean was_busy = encoder->busy;
+
+    close_pipeline(encoder);
+    encoder->busy = FALSE;
+    encoder->owed = encoder->owed || was_busy;
+    if (sc_ladder_choose(encoder->ladder, g_get_monotonic_time()) == NULL) {
+        g_clear_error(&encoder->failure);
+        encoder->failure = g_error_copy(error);
+        sc_timer_set_after(encoder->later, 0);
+    } else if (delay > 0) {
+        g_info("trying again in %d ms: %s", (int)(delay / 1000), error->message);
+        sc_timer_set_after(encoder->later, delay);
+    }
+    if (was_busy) {
+        encoder->listener.dropped(error, encoder->listener_data);
+    }
+}
+
+static void on_failed(const GError *error, gpointer data)
+{
+    ScEncoder *encoder = data;
+
+    break_down(encoder, error,
+               sc_ladder_note_failure(encoder->ladder, error, g_get_monotonic_time()));
+}
+
+static void on_watchdog(gpointer data)
+{
+    ScEncoder *encoder = data;
+    gint64 now = g_get_monotonic_time();
+    g_autoptr(GError) error = NULL;
+
+    if (now > encoder->watchdog_due + WATCHDOG_LATE) {
+        encoder->watchdog_due = now + SC_ENCODER_STALL;
+        sc_timer_set_at(encoder->watchdog, encoder->watchdog_due);
+        return;
+    }
+    g_set_error(
+        &error, SC_ERROR, SC_ERROR_FAILED, "%s has not finished %s within %d ms%s", encoder->label,
+        encoder->pipeline_proven ? "a picture" : "its first picture",
+        (int)((encoder->pipeline_proven ? SC_ENCODER_STALL : SC_ENCODER_STALL_FIRST) / 1000),
+        encoder->pipeline_proven
+            ? ""
+            : ": an encoder must put out each picture before it gets the next (x264enc "
+              "needs tune=zerolatency for that)");
+    on_failed(error, encoder);
+}
+
+static Target target_of_shadow(ScEncoder *encoder)
+{
+    return (Target){ sc_shadow_get_width(encoder->shadow), sc_shadow_get_height(encoder->shadow),
+                     sc_shadow_get_fourcc(encoder->shadow) };
+}
+
+static void on_later(gpointer data)
+{
+    ScEncoder *encoder = data;
+    Target target = target_of_shadow(encoder);
+    g_autoptr(GError) error = g_steal_pointer(&encoder->failure);
+
+    if (error != NULL) {
+        encoder->listener.failed(error, encoder->listener_data);
+    } else if (encoder->busy && !prepare(encoder, &target, &error)) {
+        break_down(encoder, error, 0);
+    } else if (encoder->busy) {
+        start(encoder);
+    }
+}
+
+static gboolean check_config(const ScEncoderConfig *config, GError **error)
+{
+    if (config->max_fps == 0 || config->max_fps > SC_ENCODER_MAX_FPS) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
+                    "%u frames per second cannot be encoded: give 1 to %d", config->max_fps,
+                    SC_ENCODER_MAX_FPS);
+        return FALSE;
+    }
+    if (config->bitrate_kbit == 0 || config->bitrate_kbit > SC_ENCODER_MAX_BITRATE) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
+                    "a bit rate of %u kbit/s cannot be encoded: give 1 to %d", config->bitrate_kbit,
+                    SC_ENCODER_MAX_BITRATE);
+        return FALSE;
+    }
+    if (config->kind == SC_ENCODER_CUSTOM &&
+        (config->description == NULL || config->description[0] == '\0')) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "the encoder's description is empty");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+ScEncoder *sc_encoder_new(const ScEncoderConfig *config, const ScEncoderListener *listener,
+                          gpointer data, GError **error)
+{
+    g_autoptr(ScLadder) ladder = NULL;
+    ScEncoder *encoder;
+
+    if (!check_config(config, error) || !gst_init_check(NULL, NULL, error)) {
+        return NULL;
+    }
+    ladder = sc_ladder_new(sc_ladder_get_rungs(config), config, error);
+    if (ladder == NULL) {
+        return NULL;
+    }
+    encoder = g_new0(ScEncoder, 1);
+    encoder->config = *config;
+    encoder->description = g_strdup(config->description);
+    encoder->config.description = encoder->description;
+    encoder->listener = *listener;
+    encoder->listener_data = data;
+    encoder->ladder = g_steal_pointer(&ladder);
+    encoder->shadow = sc_shadow_new();
+    encoder->watchdog = sc_timer_new(on_watchdog, encoder);
+    encoder->later = sc_timer_new(on_later, encoder);
+    return encoder;
+}
+
+void sc_encoder_free(ScEncoder *encoder)
+{
+    if (encoder == NULL) {
+        return;
+    }
+    close_pipeline(encoder);
+    sc_timer_free(encoder->watchdog);
+    sc_timer_free(encoder->later);
+    g_clear_error(&encoder->failure);
+    sc_shadow_free(encoder->shadow);
+    sc_ladder_free(encoder->ladder);
+    g_free(encoder->label);
+    g_free(encoder->description);
+    g_free(encoder);
+}
+
+gboolean sc_encoder_is_busy(const ScEncoder *encoder)
+{
+    return encoder->busy;
+}
+
+gboolean sc_encoder_copies(const ScEncoder *encoder, ScFrame *frame)
+{
+    const ScRungImpl *rung = sc_ladder_choose(encoder->ladder, g_get_monotonic_time());
+
+    return rung == NULL || rung->copies;
+}
+
+gboolean sc_encoder_absorb(ScEncoder *encoder, ScFrame *frame, GError **error)
+{
+    if (!sc_shadow_take(encoder->shadow, sc_frame_get_scanout(frame), sc_frame_get_damage(frame),
+                        error)) {
+        return FALSE;
+    }
+    sc_frame_set_taken(frame);
+    encoder->shadow_serial = sc_frame_get_serial(frame);
+    encoder->shadow_time = sc_frame_get_time(frame);
+    encoder->owed = TRUE;
+    return TRUE;
+}
+
+gboolean sc_encoder_submit(ScEncoder *encoder, ScFrame *frame, gboolean key, GError **error)
+{
+    Target target = target_of_shadow(encoder);
+
+    g_return_val_if_fail(!encoder->busy, FALSE);
+    if (frame != NULL) {
+        ScScanout *scanout = sc_frame_get_scanout(frame);
+
+        target = (Target){ sc_scanout_get_width(scanout), sc_scanout_get_height(scanout),
+                           sc_scanout_get_fourcc(scanout) };
+    } else if (sc_shadow_get_picture(encoder->shadow) == NULL || !(encoder->owed || key)) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "there is no picture to encode");
+        return FALSE;
+    }
+    if (!prepare(encoder, &target, error) ||
+        (frame != NULL && !sc_encoder_absorb(encoder, frame, error))) {
+        return FALSE;
+    }
+    encoder->busy = TRUE;
+    encoder->key = key;
+    encoder->submit_time = g_get_monotonic_time();
+    if (encoder->pipeline != NULL) {
+        start(encoder);
+    }
+    return TRUE;
+}
+
+void sc_encoder_set_bitrate(ScEncoder *encoder, guint kbit)
+{
+    encoder->config.bitrate_kbit = CLAMP(kbit, 1, SC_ENCODER_MAX_BITRATE);
+}
+
+const char *sc_encoder_get_rung(const ScEncoder *encoder)
+{
+    return encoder->label != NULL ? encoder->label : "none";
+}
+
+void sc_encoder_get_counts(const ScEncoder *encoder, ScEncoderCounts *counts)
+{
+    *counts = encoder->counts;
+    counts->copied_pixels = sc_shadow_get_copied(encoder->shadow);
+    counts->step_downs = sc_ladder_get_step_downs(encoder->ladder);
+}

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "encoder/gst-pipeline.h"
+
+#include "capture/error.h"
+#include "encoder/convert.h"
+#include "encoder/gst-build.h"
+#include "encoder/reaper.h"
+
+#include <gst/app/gstappsink.h>
+#include <gst/app/gstappsrc.h>
+
+/* Time stamps are real time in steps no finer than this: some encoders reckon in ms. */
+#define PTS_STEP GST_MSECOND
+
+/* What the worker is to do. */
+typedef struct {
+    ScPicture *picture;
+    pixman_region32_t changes;
+    gboolean key;
+    guint bitrate_kbit;
+} Job;
+
+struct ScPipeline {
+    gatomicrefcount ref_count;
+    char *name;
+    GMainContext *context;
+
+    /* The owner's. */
+    ScPipelineListener listener;
+    gpointer listener_data;
+    gboolean closed;
+    gboolean fed; /* the first picture has been given */
+
+    /* The worker's, and after it the reaper's. */
+    GThread *worker;
+    ScSkeleton skeleton;
+    ScConverter *converter; /* NULL: pictures enter as they are */
+    ScPicture *converted;
+    GstElement *bitrate_element; /* or NULL */
+    char *bitrate_property;
+    guint bitrate_units, bitrate_kbit;
+    GstClockTime first_time;
+
+    /* Everybody's, under the mutex. */
+    GMutex mutex;
+    GCond cond;
+    Job *job;
+    gboolean stopping;
+    gboolean broken;        /* the failure has been reported */
+    gboolean in_flight;     /* pushed and not yet complete: */
+    GstClockTime pts;       /*   its time stamp */
+    GBytes *packet;         /*   NULL until it is out */
+    gboolean packet_is_key; /*   */
+    gboolean released;      /*   the pipeline has let go of the memory */
+};
+
+/* The memory of a picture on its way through GStreamer. */
+typedef struct {
+    ScPipeline *pipeline;
+    ScPicture *picture;
+} Lease;
+
+/* What is handed over to the owner. */
+typedef struct {
+    ScPipeline *pipeline;
+    GBytes *packet; /* or: */
+    gboolean is_key;
+    GError *error;
+} Event;
+
+static void job_free(Job *job)
+{
+    if (job == NULL) {
+        return;
+    }
+    sc_picture_unref(job->picture);
+    pixman_region32_fini(&job->changes);
+    g_free(job);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Job, job_free)
+
+static ScPipeline *pipeline_ref(ScPipeline *pipeline)
+{
+    g_atomic_ref_count_inc(&pipeline->ref_count);
+    return pipeline;
+}
+
+static void pipeline_unref(gpointer data)
+{
+    ScPipeline *pipeline = data;
+
+    if (!g_atomic_ref_count_dec(&pipeline->ref_count)) {
+        return;
+    }
+    job_free(pipeline->job);
+    g_clear_pointer(&pipeline->packet, g_bytes_unref);
+    sc_converter_free(pipeline->converter);
+    sc_picture_unref(pipeline->converted);
+    g_main_context_unref(pipeline->context);
+    g_mutex_clear(&pipeline->mutex);
+    g_cond_clear(&pipeline->cond);
+    g_free(pipeline->bitrate_property);
+    g_free(pipeline->name);
+    g_free(pipeline);
+}
+
+/* Handing over */
+
+static void event_free(gpointer data)
+{
+    Event *event = data;
+
+    g_clear_pointer(&event->packet, g_bytes_unref);
+    g_clear_error(&event->error);
+    pipeline_unref(event->pipeline);
+    g_free(event);
+}
+
+static gboolean event_dispatch(gpointer data)
+{
+    Event *event = data;
+    ScPipeline *pipeline = event->pipeline;
+
+    if (pipeline->closed) {
+        return G_SOURCE_REMOVE;
+    }
+    if (event->error != NULL) {
+        pipeline->listener.failed(event->error, pipeline->listener_data);
+    } else {
+        pipeline->listener.done(event->packet, event->is_key, pipeline->listener_data);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+/* Above everything of the default priority, so that a packet that is there is seen before the
+ * watchdog that waits for it. */
+static void event_post(ScPipeline *pipeline, const Event *event)
+{
+    GSource *source = g_idle_source_new();
+    Event *copy = g_new(Event, 1);
+
+    *copy = *event;
+    copy->pipeline = pipeline_ref(pipeline);
+    g_source_set_priority(source, G_PRIORITY_HIGH);
+    g_source_set_callback(source, event_dispatch, copy, event_free);
+    g_source_set_static_name(source, "ScPipeline");
+    g_source_attach(source, pipeline->context);
+    g_source_unref(source);
+}
+
+/* Any thread. Takes @error. */
+static void fail(ScPipeline *pipeline, GError *error)
+{
+    g_mutex_lock(&pipeline->mutex);
+    if (pipeline->broken || pipeline->stopping) {
+        g_error_free(error);
+    } else {
+        pipeline->broken = TRUE;
+        event_post(pipeline, &(Event){ .error = error });
+    }
+    g_mutex_unlock(&pipeline->mutex);
+}
+
+static void fail_saying(ScPipeline *pipeline, const char *what)
+{
+    fail(pipeline, g_error_new(SC_ERROR, SC_ERROR_FAILED, "%s: %s", pipeline->name, what));
+}
+
+/* With the mutex held. */
+static void settle(ScPipeline *pipeline)
+{
+    if (pipeline->in_flight && pipeline->packet != NULL && pipeline->released) {
+        pipeline->in_flight = FALSE;
+        event_post(pipeline, &(Event){ .packet = g_steal_pointer(&pipeline->packet),
+                                       .is_key = pipeline->packet_is_key });
+    }
+}
+
+/* GStreamer's threads */
+
+static void lease_end(gpointer data)
+{
+    Lease *lease = data;
+    ScPipeline *pipeline = lease->pipeline;
+
+    sc_picture_unref(lease->picture);
+    g_mutex_lock(&pipeline->mutex);
+    pipeline->released = TRUE;
+    settle(pipeline);
+    g_mutex_unlock(&pipeline->mutex);
+    pipeline_unref(pipeline);
+    g_free(lease);
+}
+
+/* A copy: packets live as long as the slowest viewer takes, encoders' buffers may come from a small
+ * pool. */
+static GBytes *copy_packet(GstBuffer *buffer)
+{
+    gpointer data;
+    gsize size;
+
+    gst_buffer_extract_dup(buffer, 0, gst_buffer_get_size(buffer), &data, &size);
+    return g_bytes_new_take(data, size);
+}
+
+/* Encoders may shift time stamps together with the segment; running time stays. */
+static gboolean is_of_picture(GstSample *sample, GstClockTime pts)
+{
+    GstClockTime time = GST_BUFFER_PTS(gst_sample_get_buffer(sample));
+
+    return !GST_CLOCK_TIME_IS_VALID(time) ||
+           gst_segment_to_running_time(gst_sample_get_segment(sample), GST_FORMAT_TIME, time) ==
+               pts;
+}
+
+static GstFlowReturn on_sample(GstAppSink *sink, gpointer data)
+{
+    ScPipeline *pipeline = data;
+    g_autoptr(GstSample) sample = gst_app_sink_pull_sample(sink);
+    GstBuffer *buffer;
+    gboolean fits;
+
+    if (sample == NULL) {
+        return GST_FLOW_EOS;
+    }
+    buffer = gst_sample_get_buffer(sample);
+    g_mutex_lock(&pipeline->mutex);
+    fits = pipeline->in_flight && pipeline->packet == NULL && is_of_picture(sample, pipeline->pts);
+    if (fits) {
+        pipeline->packet = copy_packet(buffer);
+        pipeline->packet_is_key = !GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+        settle(pipeline);
+    }
+    g_mutex_unlock(&pipeline->mutex);
+    if (!fits) {
+        /* It may be a part of the stream, so it must not be left out either. */
+        fail_saying(pipeline, "it put out a packet that belongs to no picture it was given; a "
+                              "pipeline must not hold, repeat or retime pictures");
+    }
+    return fits ? GST_FLOW_OK : GST_FLOW_ERROR;
+}
+
+static GstBusSyncReply on_message(GstBus *bus, GstMessage *message, gpointer data)
+{
+    ScPipeline *pipeline = data;
+
+    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *debug = NULL;
+
+        gst_message_parse_error(message, &error, &debug);
+        g_debug("%s: %s", pipeline->name, debug);
+        fail(pipeline, g_error_new(SC_ERROR, SC_ERROR_FAILED, "%s: %s: %s", pipeline->name,
+                                   message->src != NULL ? GST_OBJECT_NAME(message->src) : "?",
+                                   error->message));
+    } else if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_EOS) {
+        fail_saying(pipeline, "it ended the stream");
+    }
+    gst_message_unref(message);
+    return GST_BUS_DROP;
+}
+
+/* The worker */
+
+static GstBuffer *wrap_picture(ScPipeline *pipeline, ScPicture *picture)
+{
+    Lease *lease = g_new(Lease, 1);
+
+    lease->pipeline = pipeline_ref(pipeline);
+    lease->picture = sc_picture_ref(picture);
+    return gst_buffer_new_wrapped_full(GST_MEMORY_FLAG_READONLY, picture->data, picture->info.size,
+                                       0, picture->info.size, lease, lease_end);
+}
+
+static GstClockTime next_pts(ScPipeline *pipeline)
+{
+    GstClockTime now = (GstClockTime)g_get_monotonic_time() * GST_USECOND;
+
+    if (!GST_CLOCK_TIME_IS_VALID(pipeline->first_time)) {
+        pipeline->first_time = now;
+        return 0;
+    }
+    return MAX(now - pipeline->first_time, pipeline->pts + PTS_STEP);
+}
+
+static void set_bitrate(ScPipeline *pipeline, guint kbit)
+{
+    if (pipeline->bitrate_element != NULL && pipeline->bitrate_kbit != kbit) {
+        pipeline->bitrate_kbit = kbit;
+        g_object_set(pipeline->bitrate_element, pipeline->bitrate_property,
+                     kbit * pipeline->bitrate_units, NULL);
+    }
+}
+
+/* Takes @job: the shadow is needed no longer than it takes to convert it. */
+static void run_job(ScPipeline *pipeline, Job *job)
+{
+    g_autoptr(ScPicture) picture = NULL;
+    gboolean key = job->key;
+    GstBuffer *buffer;
+    GstClockTime pts = next_pts(pipeline);
+
+    set_bitrate(pipeline, job->bitrate_kbit);
+    if (pipeline->converter != NULL) {
+        sc_converter_run(pipeline->converter, job->picture, &job->changes, pipeline->converted);
+        picture = sc_picture_ref(pipeline->converted);
+    } else {
+        picture = sc_picture_ref(job->picture);
+    }
+    job_free(job);
+    buffer = wrap_picture(pipeline, picture);
+    GST_BUFFER_PTS(buffer) = pts;
+
+    g_mutex_lock(&pipeline->mutex);
+    pipeline->pts = pts;
+    pipeline->released = FALSE;
+    pipeline->in_flight = TRUE;
+    g_mutex_unlock(&pipeline->mutex);
+    if (key) {
+        gst_element_send_event(pipeline->skeleton.sink, gst_video_event_new_upstream_force_key_unit(
+                                                            GST_CLOCK_TIME_NONE, TRUE, 0));
+    }
+    if (gst_app_src_push_buffer(GST_APP_SRC(pipeline->skeleton.source), buffer) != GST_FLOW_OK) {
+        fail_saying(pipeline, "it takes no pictures");
+    }
+}
+
+static Job *wait_for_job(ScPipeline *pipeline)
+{
+    Job *job;
+
+    g_mutex_lock(&pipeline->mutex);
+    while (pipeline->job == NULL && !pipeline->stopping) {
+        g_cond_wait(&pipeline->cond, &pipeline->mutex);
+    }
+    job = pipeline->stopping ? NULL : g_steal_pointer(&pipeline->job);
+    g_mutex_unlock(&pipeline->mutex);
+    return job;
+}
+
+static gpointer worker_run(gpointer data)
+{
+    ScPipeline *pipeline = data;
+    Job *job;
+
+    if (gst_element_set_state(pipeline->skeleton.pipeline, GST_STATE_PLAYING) ==
+        GST_STATE_CHANGE_FAILURE) {
+        fail_saying(pipeline, "it cannot be started");
+    }
+    while ((job = wait_for_job(pipeline)) != NULL) {
+        run_job(pipeline, job);
+    }
+    return NULL;
+}
+
+static void reap(gpointer data)
+{
+    ScPipeline *pipeline = data;
+
+    g_thread_join(pipeline->worker);
+    gst_element_set_state(pipeline->skeleton.pipeline, GST_STATE_NULL);
+    gst_clear_object(&pipeline->bitrate_element);
+    sc_skeleton_clear(&pipeline->skeleton);
+    pipeline_unref(pipeline);
+}
+
+/* The owner */
+
+gboolean sc_pipeline_check(const char *fragment, const char *output_caps, GError **error)
+{
+    ScSkeleton skeleton;
+
+    if (!sc_skeleton_build(&skeleton, fragment, output_caps, error)) {
+        return FALSE;
+    }
+    sc_skeleton_clear(&skeleton);
+    return TRUE;
+}
+
+static gboolean prepare_conversion(ScPipeline *pipeline, const ScPipelineConfig *config,
+                                   GError **error)
+{
+    if (gst_video_info_is_equal(&config->input, &config->format)) {
+        return TRUE;
+    }
+    pipeline->converter = sc_converter_new(&config->input, &config->format, error);
+    pipeline->converted = sc_picture_new(&config->format, error);
+    return pipeline->converter != NULL && pipeline->converted != NULL;
+}
+
+static void connect_elements(ScPipeline *pipeline, const ScPipelineConfig *config)
+{
+    static const GstAppSinkCallbacks callbacks = { .new_sample = on_sample };
+    ScSkeleton *skeleton = &pipeline->skeleton;
+    g_autoptr(GstCaps) caps = gst_video_info_to_caps((GstVideoInfo *)&config->format);
+    g_autoptr(GstBus) bus = gst_element_get_bus(skeleton->pipeline);
+
+    gst_app_src_set_caps(GST_APP_SRC(skeleton->source), caps);
+    /* These two references make a circle that ends when the reaper lets go of the elements. */
+    gst_app_sink_set_callbacks(GST_APP_SINK(skeleton->sink), (GstAppSinkCallbacks *)&callbacks,
+                               pipeline_ref(pipeline), pipeline_unref);
+    gst_bus_set_sync_handler(bus, on_message, pipeline_ref(pipeline), pipeline_unref);
+    if (config->bitrate_element != NULL) {
+        pipeline->bitrate_element =
+            gst_bin_get_by_name(GST_BIN(skeleton->pipeline), config->bitrate_element);
+        pipeline->bitrate_property = g_strdup(config->bitrate_property);
+        pipeline->bitrate_units = config->bitrate_units;
+    }
+}
+
+ScPipeline *sc_pipeline_new(const char *name, const ScPipelineConfig *config,
+                            const ScPipelineListener *listener, gpointer data, GError **error)
+{
+    ScPipeline *pipeline = g_new0(ScPipeline, 1);
+
+    g_atomic_ref_count_init(&pipeline->ref_count);
+    g_mutex_init(&pipeline->mutex);
+    g_cond_init(&pipeline->cond);
+    pipeline->context = g_main_context_ref_thread_default();
+    pipeline->name = g_strdup(name);
+    pipeline->listener = *listener;
+    pipeline->listener_data = data;
+    pipeline->first_time = GST_CLOCK_TIME_NONE;
+    if (!prepare_conversion(pipeline, config, error) ||
+        !sc_skeleton_build(&pipeline->skeleton, config->fragment, config->output_caps, error)) {
+        pipeline_unref(pipeline);
+        return NULL;
+    }
+    connect_elements(pipeline, config);
+    pipeline->worker = g_thread_new("sc-encoder", worker_run, pipeline);
+    return pipeline;
+}
+
+void sc_pipeline_close(ScPipeline *pipeline)
+{
+    if (pipeline == NULL) {
+        return;
+    }
+    pipeline->closed = TRUE;
+    g_mutex_lock(&pipeline->mutex);
+    pipeline->stopping = TRUE;
+    g_cond_signal(&pipeline->cond);
+    g_mutex_unlock(&pipeline->mutex);
+    sc_reaper_run(pipeline->name, reap, pipeline);
+}
+
+void sc_pipeline_encode(ScPipeline *pipeline, ScPicture *picture, const pixman_region32_t *changes,
+                        gboolean key, guint bitrate_kbit)
+{
+    Job *job = g_new0(Job, 1);
+    guint width = (guint)picture->info.width;
+    guint height = (guint)picture->info.height;
+
+    job->picture = sc_picture_ref(picture);
+    /* An encoder needs no request for its first picture, and might take one for the second. */
+    job->key = key && pipeline->fed;
+    job->bitrate_kbit = bitrate_kbit;
+    pixman_region32_init_rect(&job->changes, 0, 0, width, height);
+    if (changes != NULL && pipeline->fed) {
+        pixman_region32_copy(&job->changes, (pixman_region32_t *)changes);
+    }
+    pipeline->fed = TRUE;
+
+    g_mutex_lock(&pipeline->mutex);
+    g_assert(pipeline->job == NULL && !pipeline->in_flight);
+    pipeline->job = job;
+    g_cond_signal(&pipeline->cond);
+    g_mutex_unlock(&pipeline->mutex);
+}

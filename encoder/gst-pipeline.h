@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A running GStreamer pipeline that encodes: appsrc ! FRAGMENT ! appsink, fed by a thread of ours
+ * that first brings what changed of a picture into the format the encoder wants.
+ *
+ * Thread:   the owner thread. Threads of GStreamer, and ours, hand over to the main context that
+ *           was the thread default at sc_pipeline_new(); the listener is called from there.
+ * Hanging:  no function here waits for the pipeline. It is started by its own thread, and
+ *           sc_pipeline_close() leaves tearing it down to encoder/reaper.h.
+ * In flight: one picture at a time.
+ */
+#pragma once
+
+#include "encoder/picture.h"
+#include <pixman.h>
+
+G_BEGIN_DECLS
+
+typedef struct ScPipeline ScPipeline;
+
+typedef struct {
+    const char *fragment;    /* gst-launch: raw video in, coded pictures out */
+    const char *output_caps; /* what appsink takes */
+    /* GStreamer-wise the pictures given to sc_pipeline_encode(), and what is made of them before
+     * they enter the fragment (same size; equal to @input: they enter as they are). */
+    GstVideoInfo input, format;
+    /* The element of the fragment that has this name has this property for the bit rate, of which
+     * @bitrate_units are one kbit/s; NULL if there is none. */
+    const char *bitrate_element, *bitrate_property;
+    guint bitrate_units;
+} ScPipelineConfig;
+
+typedef struct {
+    /* The packet is out and the pipeline has let go of the picture. */
+    void (*done)(GBytes *packet, gboolean is_key, gpointer data);
+
+    /* Nothing will come of this pipeline any more: close it. Called at most once. */
+    void (*failed)(const GError *error, gpointer data);
+} ScPipelineListener;
+
+/*
+ * Builds @fragment between a source and a sink, as sc_pipeline_new() does, and forgets it.
+ * SC_ERROR_INVALID, with GStreamer's reason, if that is not possible.
+ */
+gboolean sc_pipeline_check(const char *fragment, const char *output_caps, GError **error);
+
+/* Builds the pipeline and starts its thread. All arguments are copied; @name is for messages. */
+ScPipeline *sc_pipeline_new(const char *name, const ScPipelineConfig *config,
+                            const ScPipelineListener *listener, gpointer data, GError **error);
+
+/* Tells the listener nothing more and lets go of everything, at once as far as the caller can
+ * tell. NULL is ignored. */
+void sc_pipeline_close(ScPipeline *pipeline);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScPipeline, sc_pipeline_close)
+
+/*
+ * Encodes @picture, of which @changes (NULL: all) is new since the picture before. Holds a
+ * reference as long as anybody reads it. The first picture of a pipeline is converted as a whole,
+ * and a key frame whatever @key says. Only when nothing is in flight.
+ */
+void sc_pipeline_encode(ScPipeline *pipeline, ScPicture *picture, const pixman_region32_t *changes,
+                        gboolean key, guint bitrate_kbit);
+
+G_END_DECLS
