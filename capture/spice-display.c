@@ -31,17 +31,18 @@ struct ScSpiceDisplay {
     SpiceDisplayChannel *channel;
     gboolean gone;
 
-    GQueue draws; /* of Draw: not completed yet */
-    GQueue cache; /* of ScScanout: GL scanouts, the latest first */
-    gboolean gl_on;
-    ScScanout *gl; /* NULL while on: we cannot use what the VMM offers */
+    GQueue draws;  /* of Draw: not completed yet */
+    GQueue cache;  /* of ScScanout: GL scanouts, the latest first */
+    ScScanout *gl; /* NULL: there is none, or none we can use */
     ScTimer *show_undrawn;
 
-    ScScanout *primary;       /* the surface; NULL if there is none we can use */
-    gboolean primary_is_news; /* something was drawn on it since GL was switched on */
+    ScScanout *primary; /* the surface; NULL if there is none we can use */
     pixman_region32_t damage;
     ScTimer *coalesce;
 
+    /* Which of the two is shown: the one drawn on last, as in spice-gtk's widget, because
+     * libspice-server never says that a GL scanout was switched off. */
+    gboolean on_gl;
     gboolean lit;     /* the listener was told of a scanout last, not of none */
     ScScanout *shown; /* that one; NULL while lit: its surface is gone */
     gboolean whole;   /* of what is shown no frame was sent yet */
@@ -197,16 +198,14 @@ static ScScanout *lookup_scanout(ScSpiceDisplay *self, const SpiceGlScanout *gl,
     return scanout;
 }
 
-static void gl_scanout_off(ScSpiceDisplay *self)
+static void show_gl(ScSpiceDisplay *self)
 {
-    self->gl_on = FALSE;
-    self->gl = NULL;
-    clear_cache(self);
-    if (self->primary != NULL && self->primary_is_news) {
-        sc_timer_set_after(self->coalesce, 0);
-    } else {
-        show(self, NULL);
+    if (!self->on_gl) {
+        self->on_gl = TRUE;
+        self->whole = TRUE;
+        sc_timer_cancel(self->coalesce);
     }
+    show(self, self->gl);
 }
 
 static void on_gl_scanout(GObject *object, GParamSpec *pspec, gpointer data)
@@ -218,20 +217,18 @@ static void on_gl_scanout(GObject *object, GParamSpec *pspec, gpointer data)
     /* What is still being drawn is no longer what the VMM shows. */
     drop_draws(self);
     sc_timer_cancel(self->show_undrawn);
-    if (gl == NULL) {
-        gl_scanout_off(self);
-        return;
-    }
-    self->gl_on = TRUE;
-    self->primary_is_news = FALSE;
-    self->gl = lookup_scanout(self, gl, &error);
-    if (self->gl == NULL) {
+    self->gl = gl != NULL ? lookup_scanout(self, gl, &error) : NULL;
+    if (error != NULL) {
         complain(self, "a GL scanout", error);
+    }
+    if (self->gl == NULL) {
         clear_cache(self);
     } else {
         sc_timer_set_after(self->show_undrawn, SHOW_UNDRAWN_US);
     }
-    show(self, self->gl);
+    if (gl != NULL || self->on_gl) {
+        show_gl(self);
+    }
 }
 
 static void show_undrawn(gpointer data)
@@ -254,6 +251,7 @@ static void on_gl_draw(SpiceDisplayChannel *channel, guint x, guint y, guint wid
         spice_display_channel_gl_draw_done(channel);
         return;
     }
+    show_gl(self);
     sc_timer_cancel(self->show_undrawn);
     draw = g_new0(Draw, 1);
     draw->display = self;
@@ -316,7 +314,8 @@ static void damage_primary(ScSpiceDisplay *self, int x, int y, int width, int he
     if (x >= right || y >= bottom) {
         return;
     }
-    self->primary_is_news = TRUE;
+    self->on_gl = FALSE;
+    sc_timer_cancel(self->show_undrawn);
     pixman_region32_union_rect(&self->damage, &self->damage, x, y, (guint)(right - x),
                                (guint)(bottom - y));
     if (pixman_region32_n_rects(&self->damage) > MAX_DAMAGE_RECTS) {
@@ -324,7 +323,7 @@ static void damage_primary(ScSpiceDisplay *self, int x, int y, int width, int he
 
         pixman_region32_reset(&self->damage, &hull);
     }
-    if (!self->gl_on && !sc_timer_is_set(self->coalesce)) {
+    if (!sc_timer_is_set(self->coalesce)) {
         sc_timer_set_after(self->coalesce, COALESCE_US);
     }
 }
@@ -334,9 +333,6 @@ static void emit_primary(gpointer data)
     ScSpiceDisplay *self = data;
     pixman_region32_t damage;
 
-    if (self->gl_on || self->primary == NULL) {
-        return;
-    }
     self->whole |= self->shown != self->primary;
     show(self, self->primary);
     damage = self->damage;
@@ -372,7 +368,6 @@ static void on_primary_create(SpiceChannel *channel, int format, int width, int 
     if (self->primary == NULL) {
         complain(self, "a surface", error);
     }
-    self->primary_is_news = FALSE;
 }
 
 static void on_primary_destroy(SpiceChannel *channel, gpointer data)
