@@ -3,39 +3,34 @@
 
 #include "capture/error.h"
 
-/* "no element "foo"" alone does not say that a package may be missing. */
-static char *explain_missing(GstParseContext *context)
+/* GStreamer opened one end on each side; there must have been no more. */
+static gboolean is_chain(GstBin *bin)
 {
-    g_auto(GStrv) missing = gst_parse_context_get_missing_elements(context);
-    g_autofree char *names = NULL;
+    g_autoptr(GstPad) other_sink = gst_bin_find_unlinked_pad(bin, GST_PAD_SINK);
+    g_autoptr(GstPad) other_src = gst_bin_find_unlinked_pad(bin, GST_PAD_SRC);
 
-    if (missing == NULL) {
-        return g_strdup("");
-    }
-    names = g_strjoinv(", ", missing);
-    return g_strdup_printf(" (not installed: %s)", names);
+    return GST_ELEMENT(bin)->numsinkpads == 1 && GST_ELEMENT(bin)->numsrcpads == 1 &&
+           other_sink == NULL && other_src == NULL;
 }
 
 static GstElement *build_fragment(const char *fragment, GError **error)
 {
-    g_autoptr(GstParseContext) context = gst_parse_context_new();
     g_autoptr(GError) reason = NULL;
     g_autoptr(GstElement) bin = NULL;
 
-    bin = gst_parse_bin_from_description_full(
-        fragment, TRUE, context, GST_PARSE_FLAG_FATAL_ERRORS | GST_PARSE_FLAG_PLACE_IN_BIN,
-        &reason);
+    bin = gst_parse_bin_from_description_full(fragment, TRUE, NULL, GST_PARSE_FLAG_FATAL_ERRORS,
+                                              &reason);
     if (bin != NULL) {
         gst_object_ref_sink(bin);
     }
     if (reason != NULL) {
-        g_autofree char *missing = explain_missing(context);
-
         g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "it cannot be built: %s%s", reason->message,
-                    missing);
+                    g_error_matches(reason, GST_PARSE_ERROR, GST_PARSE_ERROR_NO_SUCH_ELEMENT)
+                        ? " (is its plugin installed?)"
+                        : "");
         return NULL;
     }
-    if (GST_ELEMENT(bin)->numsinkpads != 1 || GST_ELEMENT(bin)->numsrcpads != 1) {
+    if (!is_chain(GST_BIN(bin))) {
         g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
                     "it is not one chain of elements open at both ends: give what stands between "
                     "\"gst-launch-1.0 videotestsrc !\" and \"! fakesink\"");

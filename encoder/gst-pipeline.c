@@ -8,6 +8,7 @@
 
 #include <gst/app/gstappsink.h>
 #include <gst/app/gstappsrc.h>
+#include <string.h>
 
 /* Time stamps are real time in steps no finer than this: some encoders reckon in ms. */
 #define PTS_STEP GST_MSECOND
@@ -240,19 +241,28 @@ static GstFlowReturn on_sample(GstAppSink *sink, gpointer data)
     return fits ? GST_FLOW_OK : GST_FLOW_ERROR;
 }
 
+/* "Internal data stream error" alone says little; the last line of what is meant for debugging says
+ * why. */
+static void fail_by_message(ScPipeline *pipeline, GstMessage *message)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *debug = NULL;
+    const char *detail;
+
+    gst_message_parse_error(message, &error, &debug);
+    detail = debug != NULL ? strrchr(debug, '\n') : NULL;
+    fail(pipeline, g_error_new(SC_ERROR, SC_ERROR_FAILED, "%s: %s: %s%s%s%s", pipeline->name,
+                               message->src != NULL ? GST_OBJECT_NAME(message->src) : "?",
+                               error->message, detail != NULL ? " (" : "",
+                               detail != NULL ? detail + 1 : "", detail != NULL ? ")" : ""));
+}
+
 static GstBusSyncReply on_message(GstBus *bus, GstMessage *message, gpointer data)
 {
     ScPipeline *pipeline = data;
 
     if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) {
-        g_autoptr(GError) error = NULL;
-        g_autofree char *debug = NULL;
-
-        gst_message_parse_error(message, &error, &debug);
-        g_debug("%s: %s", pipeline->name, debug);
-        fail(pipeline, g_error_new(SC_ERROR, SC_ERROR_FAILED, "%s: %s: %s", pipeline->name,
-                                   message->src != NULL ? GST_OBJECT_NAME(message->src) : "?",
-                                   error->message));
+        fail_by_message(pipeline, message);
     } else if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_EOS) {
         fail_saying(pipeline, "it ended the stream");
     }

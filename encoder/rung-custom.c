@@ -20,9 +20,14 @@ static char *make_fragment(const ScEncoderConfig *config)
 static gboolean custom_check(const ScEncoderConfig *config, GError **error)
 {
     g_autofree char *fragment = make_fragment(config);
+    g_autoptr(GError) reason = NULL;
 
-    if (!sc_pipeline_check(fragment, OUTPUT_CAPS, error)) {
-        g_prefix_error(error, "encoder \"%s\": ", config->description);
+    if (!sc_pipeline_check(fragment, OUTPUT_CAPS, &reason)) {
+        g_set_error(
+            error, reason->domain, reason->code,
+            "encoder \"%s\": %s; see what \"gst-launch-1.0 videotestsrc ! videoconvert ! %s "
+            "! fakesink\" says",
+            config->description, reason->message, config->description);
         return FALSE;
     }
     return TRUE;
