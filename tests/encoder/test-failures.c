@@ -294,6 +294,7 @@ static void test_exit(void)
         harness_submit(&harness, &picture, FALSE);
         wait_until_blocked(1);
         harness_clear(&harness);
+        picture_clear(&picture);
         return;
     }
     g_test_trap_subprocess(NULL, DEADLINE_US, 0);
