@@ -148,9 +148,9 @@ static void note_peer(SpiceSource *self, pid_t peer)
     if (peer != self->peer || peer == 0) {
         self->delay = RETRY_MIN_US;
     } else {
-        tell_connecting(self, g_strdup_printf("%s: the VMM (process %d) is still running, so "
-                                              "another SPICE client has taken the link, and it is "
-                                              "taken back; only one can have it",
+        tell_connecting(self, g_strdup_printf("%s: process %d is still running and ended the link, "
+                                              "as QEMU does when another SPICE client connects; "
+                                              "taking it back (only one can have it)",
                                               self->path, (int)peer));
     }
     self->peer = peer;

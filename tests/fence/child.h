@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A program that is told what to do by lines and reports in lines (gl-host, rude-host, a QEMU
+ * monitor), in a process of its own: it may hang, crash or be killed without the test doing so.
+ * It dies with the test.
+ *
+ * Thread: one; the waiting functions run the default main context meanwhile. What does not come
+ * within 20 s fails the test.
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+#define TEST_DEADLINE_US (20 * G_USEC_PER_SEC)
+
+typedef struct Child Child;
+
+/* @program: beside the test program unless it has a slash. The arguments end with NULL. */
+Child *child_new(const char *program, ...) G_GNUC_NULL_TERMINATED;
+
+/* Kills it if it still runs. */
+void child_free(Child *child);
+
+/* By SIGKILL, and waits for the end. */
+void child_kill(Child *child);
+
+void child_say(Child *child, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* child_say() and waits for a line that begins with "ok". */
+void child_ask(Child *child, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* Waits for a line that begins with @prefix among those not yet taken, and takes it; the result is
+ * what follows the prefix, to be freed. */
+char *child_expect(Child *child, const char *prefix);
+
+/* Waits for it to say anything, without running the main context. */
+void child_wait_readable(Child *child);
+
+/* Lines that came so far and begin with @prefix, taken or not. */
+guint child_count(Child *child, const char *prefix);
+
+/* Runs the main context until @condition holds; fails the test at the deadline. */
+#define wait_until(condition)                                                                      \
+    G_STMT_START                                                                                   \
+    {                                                                                              \
+        gint64 wait_end = g_get_monotonic_time() + TEST_DEADLINE_US;                               \
+        while (!(condition)) {                                                                     \
+            if (!iterate_until(wait_end)) {                                                        \
+                g_error("%s:%d: still not: %s", __FILE__, __LINE__, #condition);                   \
+            }                                                                                      \
+        }                                                                                          \
+    }                                                                                              \
+    G_STMT_END
+
+/* One iteration, at most until @end; FALSE when that is past. */
+gboolean iterate_until(gint64 end);
+
+/* Runs the main context for @us: for proving that something does not happen. */
+void iterate_for(gint64 us);
+
+/* Of this process. */
+guint count_open_fds(void);
+
+G_END_DECLS
