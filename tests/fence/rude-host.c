@@ -37,7 +37,7 @@ typedef struct SPICE_ATTR_PACKED {
     uint32_t common_caps;
 } LinkReply;
 
-typedef struct SPICE_ATTR_PACKED {
+typedef struct {
     uint32_t session_id, display_channels_hint, supported_mouse_modes, current_mouse_mode,
         agent_connected, agent_tokens, multi_media_time, ram_hint;
 } MainInit;
@@ -49,15 +49,15 @@ typedef struct SPICE_ATTR_PACKED {
     } channels[8];
 } ChannelsList;
 
-typedef struct SPICE_ATTR_PACKED {
+typedef struct {
     uint32_t width, height, stride, fourcc, flags;
 } GlScanout;
 
-typedef struct SPICE_ATTR_PACKED {
+typedef struct {
     uint32_t x, y, width, height;
 } GlDraw;
 
-typedef struct SPICE_ATTR_PACKED {
+typedef struct {
     uint32_t id, width, height, format, flags;
 } SurfaceCreate;
 #include <spice/end-packed.h>

@@ -292,6 +292,25 @@ static void test_flips_leak_nothing(void)
     link_free(link);
 }
 
+static guint fds_after_flips(Link *link, guint n_buffers)
+{
+    child_ask(link->host, "buffers %u 640x480", n_buffers);
+    child_ask(link->host, "run 24");
+    g_free(child_expect(link->host, "ran 24"));
+    g_hash_table_remove_all(link->watcher->seen);
+    return count_open_fds();
+}
+
+/* However many buffers the guest has, we keep four. */
+static void test_cache_is_bounded(void)
+{
+    Link *link = link_new();
+    guint fds = fds_after_flips(link, 4);
+
+    g_assert_cmpuint(fds_after_flips(link, 8), ==, fds);
+    link_free(link);
+}
+
 static void restart(Link *link)
 {
     child_kill(link->host);
@@ -328,7 +347,6 @@ static void test_reconnects_leak_nothing(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_log_set_always_fatal(G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL); /* spice-gtk may warn */
     g_test_add_func("/fence/link/held-until-released", test_held_until_released);
     g_test_add_func("/fence/link/taken-is-done", test_taken_is_done);
     g_test_add_func("/fence/link/exactly-once", test_exactly_once);
@@ -342,6 +360,7 @@ int main(int argc, char **argv)
     g_test_add_func("/fence/link/not-spice", test_not_spice);
     g_test_add_func("/fence/link/bad-location", test_bad_location);
     g_test_add_func("/fence/link/flips-leak-nothing", test_flips_leak_nothing);
+    g_test_add_func("/fence/link/cache-is-bounded", test_cache_is_bounded);
     g_test_add_func("/fence/link/reconnects-leak-nothing", test_reconnects_leak_nothing);
     return g_test_run();
 }

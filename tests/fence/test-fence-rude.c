@@ -101,6 +101,19 @@ static void test_display_closed_in_mid_draw(void)
     link_free(link);
 }
 
+/* The link is lost as a whole: what is still open of it hears nothing more. */
+static void test_main_closed_in_mid_draw(void)
+{
+    Link *link = rude_link_new();
+
+    hold_a_draw(link);
+    child_ask(link->host, "close 1");
+    g_free(child_expect(link->host, "down 2"));
+    g_assert_false(sc_frame_is_awaited(link->watcher->held->pdata[0]));
+    g_assert_cmpuint(child_count(link->host, "done"), ==, 0);
+    link_free(link);
+}
+
 /* Draws that do not wait for one another are answered each. */
 static void test_many_draws_at_once(void)
 {
@@ -181,11 +194,11 @@ static void test_abrupt_ends(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_log_set_always_fatal(G_LOG_FATAL_MASK); /* spice-gtk complains of the host's manners */
     g_test_add_func("/fence/rude/replaced-in-mid-draw", test_replaced_in_mid_draw);
     g_test_add_func("/fence/rude/resized-in-mid-draw", test_resized_in_mid_draw);
     g_test_add_func("/fence/rude/disabled-in-mid-draw", test_disabled_in_mid_draw);
     g_test_add_func("/fence/rude/display-closed-in-mid-draw", test_display_closed_in_mid_draw);
+    g_test_add_func("/fence/rude/main-closed-in-mid-draw", test_main_closed_in_mid_draw);
     g_test_add_func("/fence/rude/many-draws-at-once", test_many_draws_at_once);
     g_test_add_func("/fence/rude/draw-without-scanout", test_draw_without_scanout);
     g_test_add_func("/fence/rude/scanout-without-descriptor", test_scanout_without_descriptor);
