@@ -9,6 +9,29 @@
 #include "tests/va-driver/vpp.h"
 #include <va/va_drmcommon.h>
 
+/* Atomic. The linker is told to keep them when libva unloads us (-z nodelete). */
+static gint n_imports, n_encodes, n_losses;
+
+guint sc_va_device_count_import(void)
+{
+    return g_atomic_int_add(&n_imports, 1);
+}
+
+guint sc_va_device_count_encode(void)
+{
+    return g_atomic_int_add(&n_encodes, 1);
+}
+
+void sc_va_device_lose(void)
+{
+    g_atomic_int_inc(&n_losses);
+}
+
+gboolean sc_va_driver_is_lost(const ScVaDriver *driver)
+{
+    return driver->epoch != g_atomic_int_get(&n_losses);
+}
+
 static VAStatus terminate(VADriverContextP context)
 {
     ScVaDriver *driver = sc_va_driver(context);
@@ -110,6 +133,7 @@ __attribute__((visibility("default"))) VAStatus INIT(VADriverContextP context)
     ScVaDriver *driver = g_new0(ScVaDriver, 1);
     driver->switches = g_steal_pointer(&switches);
     driver->trace = g_steal_pointer(&trace);
+    driver->epoch = g_atomic_int_get(&n_losses);
     driver->objects = sc_va_objects_new();
     driver->engine = sc_va_engine_new();
     driver->handles = sc_va_handles_new(drm->fd);

@@ -23,8 +23,7 @@ typedef struct {
     ScVaObjects *objects;
     ScVaEngine *engine;
     ScVaHandles *handles;
-    gint n_imports, n_encodes; /* atomic; number the next */
-    gint is_lost;              /* atomic */
+    gint epoch; /* how often the device had been lost when this began */
 } ScVaDriver;
 
 static inline ScVaDriver *sc_va_driver(VADriverContextP context)
@@ -32,9 +31,11 @@ static inline ScVaDriver *sc_va_driver(VADriverContextP context)
     return context->pDriverData;
 }
 
-static inline gboolean sc_va_driver_is_lost(ScVaDriver *driver)
-{
-    return g_atomic_int_get(&driver->is_lost);
-}
+/* The device is one for the whole process: it counts imports and encodes from 0, and when it is
+ * lost, it is for every driver that is open. */
+guint sc_va_device_count_import(void);
+guint sc_va_device_count_encode(void);
+void sc_va_device_lose(void);
+gboolean sc_va_driver_is_lost(const ScVaDriver *driver);
 
 G_END_DECLS

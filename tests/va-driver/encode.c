@@ -37,7 +37,7 @@ static VAStatus encode(Job *job)
     ScVaDriver *driver = job->driver;
     const ScVaSwitches *switches = driver->switches;
     if (sc_va_range_contains(&switches->lost_encodes, job->number))
-        g_atomic_int_set(&driver->is_lost, TRUE);
+        sc_va_device_lose();
     if (sc_va_driver_is_lost(driver))
         return VA_STATUS_ERROR_OPERATION_FAILED;
     if (sc_va_range_contains(&switches->hung_encodes, job->number))
@@ -55,14 +55,15 @@ static VAStatus encode(Job *job)
 
 static VAStatus job_run(gpointer data)
 {
+    static const char *const type_names[] = { "idr", "i", "p" }; /* by ScVaPictureType */
     Job *job = data;
     ScVaTrace *trace = job->driver->trace;
     sc_va_trace(trace,
                 "encode-begin frame=%u surface=%u inode=%" G_GUINT64_FORMAT
-                " origin=%" G_GUINT64_FORMAT " width=%u height=%u idr=%d kbit=%u",
+                " origin=%" G_GUINT64_FORMAT " width=%u height=%u type=%s kbit=%u",
                 job->number, job->surface->object.id, job->surface->memories[0].inode,
                 job->surface->origin, job->settings.width, job->settings.height,
-                job->type == SC_VA_PICTURE_IDR, job->settings.kbit);
+                type_names[job->type], job->settings.kbit);
     VAStatus status = encode(job);
     sc_va_trace(trace,
                 "encode-end frame=%u surface=%u origin=%" G_GUINT64_FORMAT " bytes=%u status=%d",
@@ -210,7 +211,11 @@ VAStatus sc_va_encode_end(ScVaEncode *self, ScVaDriver *driver, gpointer owner,
 {
     if (!self->has_picture || surface->format->is_rgb)
         return VA_STATUS_ERROR_INVALID_PARAMETER;
-    if (self->settings.width > surface->width || self->settings.height > surface->height)
+    /* H.264 crops by twos, so a picture of odd size has one column or row more than was asked for:
+     * padding, which all surfaces of our own have. */
+    guint padding = surface->is_imported ? 0 : 1;
+    if (self->settings.width > surface->width + padding ||
+        self->settings.height > surface->height + padding)
         return VA_STATUS_ERROR_INVALID_PARAMETER;
     if (self->settings.rate_control != VA_RC_CQP && self->settings.kbit == 0)
         return VA_STATUS_ERROR_INVALID_PARAMETER;
@@ -227,7 +232,7 @@ VAStatus sc_va_encode_end(ScVaEncode *self, ScVaDriver *driver, gpointer owner,
     job->type = self->type;
     job->surface = sc_va_object_ref(surface);
     job->coded = sc_va_object_ref(coded);
-    job->number = g_atomic_int_add(&driver->n_encodes, 1);
+    job->number = sc_va_device_count_encode();
 
     ScVaFence **slots[] = { &surface->fence, &coded->fence };
     const ScVaJob submitted = { job_run, job_free, job };

@@ -25,12 +25,25 @@ typedef struct {
     } planes[MAX_PLANES];
 } Layout;
 
+static guint64 inode_of(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 ? status.st_ino : 0;
+}
+
 static gboolean read_prime(const VASurfaceAttribExternalBuffers *from, Layout *layout,
                            GError **error)
 {
-    if (!from->buffers || from->num_buffers != 1 || from->num_planes > MAX_PLANES)
+    if (!from->buffers || from->num_buffers < 1 || from->num_buffers > MAX_PLANES ||
+        from->num_planes > MAX_PLANES)
         return sc_va_error_false(error, VA_STATUS_ERROR_INVALID_PARAMETER,
                                  "%u buffers with %u planes", from->num_buffers, from->num_planes);
+    /* GStreamer 1.22 gives one for each plane; this kind of import can have but one memory. */
+    for (guint i = 1; i < from->num_buffers; i++) {
+        if (inode_of((int)from->buffers[i]) != inode_of((int)from->buffers[0]))
+            return sc_va_error_false(error, VA_STATUS_ERROR_INVALID_PARAMETER,
+                                     "planes in different buffers");
+    }
     layout->modifier = DRM_FORMAT_MOD_INVALID;
     layout->n_objects = 1;
     layout->objects[0].fd = (int)from->buffers[0];
@@ -170,12 +183,6 @@ static ScVaSurface *import(ScVaDriver *driver, const Layout *layout, guint numbe
     return g_steal_pointer(&surface);
 }
 
-static guint64 inode_of(int fd)
-{
-    struct stat status;
-    return fstat(fd, &status) == 0 ? status.st_ino : 0;
-}
-
 static void trace_import(ScVaDriver *driver, const Layout *layout, guint number,
                          const GError *error)
 {
@@ -199,7 +206,7 @@ static void trace_import(ScVaDriver *driver, const Layout *layout, guint number,
 ScVaSurface *sc_va_import(ScVaDriver *driver, guint32 memory_type, const void *descriptor,
                           guint32 va_fourcc, guint width, guint height, GError **error)
 {
-    guint number = g_atomic_int_add(&driver->n_imports, 1);
+    guint number = sc_va_device_count_import();
     Layout layout = {
         .memory_type = memory_type,
         .va_fourcc = va_fourcc,

@@ -149,7 +149,13 @@ VAStatus sc_va_vpp_end(ScVaVpp *vpp, ScVaDriver *driver, ScVaSurface *target)
 VAStatus sc_va_x_query_video_proc_filters(VADriverContextP context, VAContextID id,
                                           VAProcFilterType *filters, unsigned int *num_filters)
 {
-    *num_filters = 0;
+    /* GStreamer offers to turn and mirror only where there is a filter, whichever. */
+    if (*num_filters < 1) {
+        *num_filters = 1;
+        return VA_STATUS_ERROR_MAX_NUM_EXCEEDED;
+    }
+    filters[0] = VAProcFilterNone;
+    *num_filters = 1;
     return VA_STATUS_SUCCESS;
 }
 
