@@ -40,7 +40,8 @@ struct ScEncoder {
     ScTimer *watchdog;
     gint64 watchdog_due;
 
-    ScTimer *later; /* set: backing off, or a failure is to be reported */
+    ScTimer *later; /* set: a picture waits to be started, perhaps for us to have backed off, or a
+                     * failure to be reported */
     GError *failure;
     ScEncoderCounts counts;
 };
@@ -339,8 +340,10 @@ gboolean sc_encoder_submit(ScEncoder *encoder, ScFrame *frame, gboolean key, GEr
     encoder->busy = TRUE;
     encoder->key = key;
     encoder->submit_time = g_get_monotonic_time();
-    if (encoder->pipeline != NULL) {
-        start(encoder);
+    /* Not from here: the thread that is woken up may take this CPU, and the guest would wait for it
+     * until our caller lets go of the frame. */
+    if (!sc_timer_is_set(encoder->later)) {
+        sc_timer_set_after(encoder->later, 0);
     }
     return TRUE;
 }

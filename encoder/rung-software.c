@@ -17,7 +17,8 @@ typedef struct {
     const char *package; /* Debian's */
     GstVideoFormat format;
     const char *colorimetry; /* NULL: GStreamer's default */
-    const char *fragment;    /* the encoder is called "encoder" */
+    GstVideoChromaSite chroma_site;
+    const char *fragment; /* the encoder is called "encoder" */
     const char *output_caps;
     const char *bitrate_property;
     guint bitrate_units;
@@ -32,6 +33,7 @@ static const Choice choices[] = {
         .package = "gstreamer1.0-plugins-ugly",
         .format = GST_VIDEO_FORMAT_NV12,
         .colorimetry = GST_VIDEO_COLORIMETRY_BT709,
+        .chroma_site = GST_VIDEO_CHROMA_SITE_MPEG2,
         .fragment =
             "x264enc name=encoder speed-preset=ultrafast tune=zerolatency bframes=0 "
             "threads=1 byte-stream=true key-int-max=" KEYINT_INFINITE " option-string=scenecut=0",
@@ -45,6 +47,7 @@ static const Choice choices[] = {
         .package = "gstreamer1.0-plugins-bad",
         .format = GST_VIDEO_FORMAT_I420,
         .colorimetry = NULL, /* it writes no VUI: what decoders assume at this size */
+        .chroma_site = GST_VIDEO_CHROMA_SITE_MPEG2,
         .fragment = "openh264enc name=encoder complexity=low multi-thread=1 "
                     "rate-control=bitrate scene-change-detection=false gop-size=0",
         .output_caps = H264_CAPS,
@@ -58,6 +61,7 @@ static const Choice choices[] = {
         .format = GST_VIDEO_FORMAT_I420,
         /* JFIF: full range, the matrix of BT.601; jpegenc itself does not convert. */
         .colorimetry = "1:4:0:0",
+        .chroma_site = GST_VIDEO_CHROMA_SITE_JPEG,
         .fragment = "jpegenc name=encoder quality=85 idct-method=islow",
         .output_caps = "image/jpeg",
     },
@@ -113,6 +117,7 @@ static ScPipeline *software_open(const ScRungRequest *request, char **label, GEr
                               (guint)request->picture.height);
     pipeline.format.fps_n = request->picture.fps_n;
     pipeline.format.fps_d = request->picture.fps_d;
+    pipeline.format.chroma_site = choice->chroma_site;
     if (choice->colorimetry != NULL) {
         gst_video_colorimetry_from_string(&pipeline.format.colorimetry, choice->colorimetry);
     }
