@@ -24,6 +24,10 @@
 #define RETRY_MIN_US (100 * 1000)
 #define RETRY_MAX_US (5 * G_USEC_PER_SEC)
 
+/* Where another client has taken the link, it is left in peace at first: libspice-server 0.15
+ * crashes, and QEMU with it, when clients oust one another in the middle of their handshakes. */
+#define OUSTED_MIN_US (1 * G_USEC_PER_SEC)
+
 typedef struct {
     ScSource base;
     char *path;
@@ -32,6 +36,7 @@ typedef struct {
     gint64 delay;     /* before the next try */
     gint64 linked_at; /* when the link came up; 0 while it is down */
     pid_t peer;       /* the process behind the link, or the last one; 0 if unknown */
+    gboolean waited;  /* after that process had ended the link */
     GHashTable *told; /* reasons the listener knows: each is told once until the link stands */
 
     /* The link: NULL while there is none. */
@@ -140,35 +145,46 @@ static pid_t peer_of(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 ? credentials.pid : 0;
 }
 
-/* The process we had a link to is still there, so it was not its end that ended the link. While it
- * is, the delay keeps growing: two clients must not snatch the link from each other all the time.
- */
-static void note_peer(SpiceSource *self, pid_t peer)
+/* Whether to link now with the process behind @fd. If it is the one we had a link with, it was not
+ * its end that ended the link, so we wait longer, and twice as long each time: two clients must not
+ * snatch the link from each other all the time. */
+static gboolean judge_peer(SpiceSource *self, int fd)
 {
+    pid_t peer = peer_of(fd);
+
     if (peer != self->peer || peer == 0) {
+        self->peer = peer;
         self->delay = RETRY_MIN_US;
-    } else {
-        tell_connecting(self, g_strdup_printf("%s: process %d is still running and ended the link, "
-                                              "as QEMU does when another SPICE client connects; "
-                                              "taking it back (only one can have it)",
-                                              self->path, (int)peer));
+        return TRUE;
     }
-    self->peer = peer;
+    if (self->waited) {
+        self->waited = FALSE;
+        return TRUE;
+    }
+    self->waited = TRUE;
+    self->delay = MAX(self->delay, OUSTED_MIN_US);
+    sc_timer_set_after(self->retry, self->delay);
+    tell_connecting(self, g_strdup_printf("%s: process %d is still running and ended the link, as "
+                                          "QEMU does when another SPICE client connects; taking it "
+                                          "back in a while (only one can have it)",
+                                          self->path, (int)peer));
+    return FALSE;
 }
 
 static void try_to_connect(gpointer data)
 {
     SpiceSource *self = data;
     int fd = connect_socket(self);
-    pid_t peer;
 
     if (fd < 0) {
         lose_link(self, g_strdup_printf("%s: %s (waiting for QEMU with -spice unix=on,addr=%s)",
                                         self->path, g_strerror(errno), self->path));
         return;
     }
-    peer = peer_of(fd);
-
+    if (!judge_peer(self, fd)) {
+        close(fd);
+        return;
+    }
     /* Not spice_session_new(): that one starts to look for USB devices. */
     self->session = g_object_new(SPICE_TYPE_SESSION, "enable-audio", FALSE, "enable-usbredir",
                                  FALSE, "enable-smartcard", FALSE, "gl-scanout", TRUE,
@@ -179,9 +195,7 @@ static void try_to_connect(gpointer data)
         close(fd);
         lose_link(self,
                   g_strdup_printf("%s: the SPICE client library refuses to use it", self->path));
-        return;
     }
-    note_peer(self, peer);
 }
 
 static void watch_channel(SpiceSource *self, SpiceChannel *channel)

@@ -32,6 +32,10 @@ static gboolean on_output(int fd, GIOCondition condition, gpointer data)
     char *end;
 
     if (n <= 0) {
+        int status = 0;
+
+        self->pid = self->pid != 0 && waitpid(self->pid, &status, 0) > 0 ? 0 : self->pid;
+        g_test_message("%s is gone: wait status 0x%x", self->name, (guint)status);
         return G_SOURCE_REMOVE;
     }
     g_string_append_len(self->partial, buffer, n);

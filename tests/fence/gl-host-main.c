@@ -35,6 +35,7 @@
 
 #include <drm_fourcc.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -436,6 +437,7 @@ int main(int argc, char **argv)
         g_printerr("gl-host: %s\n", error != NULL ? error->message : "one PATH is needed");
         return 2;
     }
+    signal(SIGPIPE, SIG_IGN); /* libspice-server writes to clients that are gone */
     self.loop = g_main_loop_new(NULL, FALSE);
     self.host = gl_host_new(argv[1], password, &listener, &self);
     self.next_flip = sc_timer_new(flip, &self);
