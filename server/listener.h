@@ -5,7 +5,9 @@
  *
  * Thread:  the owner thread; the callback runs in the default main context.
  * Hostile: a connection that does not send a valid link header within 10 s is closed; at most 64
- *          may be waiting, the oldest goes first.
+ *          may be waiting, the oldest goes first. Only a new client may open a main channel, and it
+ *          must: anything else is a migration, which libspice-server trusts.
+ * Cost:    an incomplete header wakes nobody up until more of it arrives.
  */
 #pragma once
 
@@ -15,11 +17,13 @@ G_BEGIN_DECLS
 
 typedef struct ScListener ScListener;
 
-/* @fd is the callee's. @connection_id 0: a new client. */
+/* @fd is the callee's, its link message still unread. @connection_id 0: a new client. The listener
+ * must not be freed from here. */
 typedef void (*ScListenerFunc)(int fd, guint32 connection_id, gpointer data);
 
-/* @address: "PORT", "ADDR:PORT", "[ADDR6]:PORT" or "unix:PATH" (an abandoned socket file there is
- * replaced, anything else is not). Port 0: the system chooses. The errors say what to do. */
+/* @address: "PORT" (of 127.0.0.1), "ADDR:PORT", "[ADDR6]:PORT" or "unix:PATH" (an abandoned socket
+ * file there is replaced, anything else is not). Port 0: the system chooses. The errors say what to
+ * do. */
 ScListener *sc_listener_new(const char *address, ScListenerFunc func, gpointer data,
                             GError **error);
 

@@ -3,27 +3,31 @@
  * What it takes to get low latency out of particular versions of libspice-server and spice-gtk.
  * Everything of that kind lives here and nowhere else.
  *
- *  - The client's clock is set 400 ms back by libspice-server < 0.16 (MM_TIME_DELTA in reds.cpp),
- *    so that its appsink path shows every frame 400 ms late. Data messages are therefore stamped
- *    early.
+ *  - The client's clock is set 400 ms back by libspice-server < 0.16 (MM_TIME_DELTA in
+ *    reds-private.h), so that its appsink path shows every frame 400 ms late. Data messages are
+ *    therefore stamped early. Which libspice-server runs is found out at run time: its ABI is the
+ *    same, only the newer one has spice_qxl_gl_scanout2().
  *  - spice-gtk's h264parse hands an access unit to the decoder only when the next one begins
  *    (34 ms at 30 fps). An access unit delimiter and a minimal SEI after every access unit tell it
  *    that the unit is complete.
  *
- * Thread: the owner thread.
+ * The stamp is changed by this file's clock_gettime(), which libspice-server finds before the C
+ * library's where the program is linked with -export-dynamic. Elsewhere it is without effect.
+ *
+ * Thread: the owner thread; clock_gettime() any.
  */
 #pragma once
 
-#include <glib.h>
+#include "encoder/packet.h"
 
 G_BEGIN_DECLS
 
-/* What to append to each H.264 access unit; NULL if nothing. Constant. */
+/* What to append to each H.264 access unit. Constant, stays ours. */
 GBytes *sc_spice_compat_get_h264_tail(void);
 
 /* Bracket the moment in which libspice-server stamps a data message: between its read of the
- * message header and its next read. */
-void sc_spice_compat_begin_stamp(void);
+ * message header and its next read. An end without a begin is allowed. */
+void sc_spice_compat_begin_stamp(ScCodec codec);
 void sc_spice_compat_end_stamp(void);
 
 G_END_DECLS

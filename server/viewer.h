@@ -9,6 +9,7 @@
  *
  * Thread:   the owner thread; the listener is called in the default main context, never from inside
  *           a function of this header.
+ * Signals:  the program must ignore SIGPIPE; libspice-server writes to sockets as if it did.
  */
 #pragma once
 
@@ -21,33 +22,37 @@ typedef struct ScViewer ScViewer;
 
 typedef struct {
     /* The client's display is connected and wants @codec from now on; also when it changes its
-     * mind. Nothing is sent before this. */
+     * mind. Nothing is sent before this. wants_key follows. */
     void (*ready)(ScViewer *viewer, ScCodec codec, gpointer data);
 
-    /* It has lost packets and caught up again, or never had one: needs a key frame. */
+    /* It has lost packets and caught up again, or never had one: needs a key frame. Not asked again
+     * before it got one. */
     void (*wants_key)(ScViewer *viewer, gpointer data);
 
-    /* Was congested and is no longer. */
+    /* Was congested and is no longer. After wants_key if that is due too. */
     void (*has_room)(ScViewer *viewer, gpointer data);
 
-    /* The client's display is gone, or the whole client; @viewer may be freed from here. */
+    /* The client's display is gone, or the whole client, or no client got through its handshake
+     * within 10 s; @viewer may be freed from here. Once, and the last call. */
     void (*closed)(ScViewer *viewer, gpointer data);
 
-    /* Input, as in capture/source.h. The viewer keeps account of nothing. */
+    /* Input, as in capture/source.h. The viewer keeps account of nothing. @viewer must not be freed
+     * from here. A client that wants other lamps presses the lock keys (libspice-server makes it
+     * so). */
     void (*key)(ScViewer *viewer, guint scancode, gboolean pressed, gpointer data);
     void (*motion)(ScViewer *viewer, int dx, int dy, gpointer data);
     void (*position)(ScViewer *viewer, guint x, guint y, gpointer data);
     void (*button)(ScViewer *viewer, ScButton button, gboolean pressed, gpointer data);
     void (*wheel)(ScViewer *viewer, int steps, gpointer data);
-    void (*leds)(ScViewer *viewer, ScLeds leds, gpointer data);
 } ScViewerListener;
 
 typedef struct {
     const char *name;     /* the VM's name that clients show; copied */
-    const char *password; /* NULL: no ticket is asked for; copied */
+    const char *password; /* 1 to 60 bytes (SPICE_MAX_PASSWORD_LENGTH); NULL: none; copied */
 } ScViewerConfig;
 
-/* Every member of @listener is mandatory; it is copied. */
+/* Every member of @listener is mandatory; it is copied. The pointer is SC_POINTER_RELATIVE and
+ * hidden at first. */
 ScViewer *sc_viewer_new(const ScViewerConfig *config, const ScViewerListener *listener,
                         gpointer data, GError **error);
 
@@ -55,14 +60,14 @@ ScViewer *sc_viewer_new(const ScViewerConfig *config, const ScViewerListener *li
 void sc_viewer_free(ScViewer *viewer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScViewer, sc_viewer_free)
 
-/* One connection (a SPICE channel) of this client, its link message still unread. Takes @fd, also
- * on failure. */
+/* One connection (a SPICE channel) of this client, its link message still unread and judged by
+ * server/listener.h. Takes @fd, also on failure. */
 gboolean sc_viewer_add_connection(ScViewer *viewer, int fd, GError **error);
 
 /* The SPICE connection id, 0 until the main channel is up. */
 guint32 sc_viewer_get_connection_id(const ScViewer *viewer);
 
-/* "192.0.2.1:4711" or "unix"; for logs. Valid as long as @viewer. */
+/* "192.0.2.1:4711" or "unix", of the first connection; for logs. Valid as long as @viewer. */
 const char *sc_viewer_get_peer(const ScViewer *viewer);
 
 /* Queues @packet (its own reference), or drops it: until the first key frame, when the queue is
@@ -70,10 +75,12 @@ const char *sc_viewer_get_peer(const ScViewer *viewer);
  * announced to the client. */
 void sc_viewer_send(ScViewer *viewer, ScPacket *packet);
 
-/* The queue has room and the client is not waiting for a key frame: what is sent now is shown. */
+/* The client is not waiting for a key frame and the queue has room: what is sent now is shown. */
 gboolean sc_viewer_is_current(const ScViewer *viewer);
 
-/* The queue is full: encoding for this viewer alone is a waste. */
+/* There is enough in the queue to keep the client busy, or it cannot go on without a key frame and
+ * is not yet through with what came before: encoding for this viewer alone would be delay or waste.
+ */
 gboolean sc_viewer_is_congested(const ScViewer *viewer);
 
 /* NULL hides the pointer. */

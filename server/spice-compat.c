@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "server/spice-compat.h"
+
+#include <dlfcn.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How far libspice-server < 0.16 sets the client's clock back (MM_TIME_DELTA), in milliseconds. */
+#define CLOCK_SET_BACK 400
+
+/*
+ * How long before its time of display a frame should arrive, in milliseconds.
+ * H.264: spice-gtk shows what is late at once, but with the time left over as its delay. A little
+ * is kept because frames that come in bunches are otherwise skipped.
+ * MJPEG: spice-gtk throws away what is late (spice_gst_decoder_queue_frame), so it must allow for
+ * the time a picture takes on the network.
+ */
+#define MARGIN_H264 15
+#define MARGIN_MJPEG 100
+
+typedef int (*ClockGettime)(clockid_t clock, struct timespec *now);
+
+/* Nanoseconds; 0 except while a data message is stamped by this thread. */
+static _Thread_local gint64 set_back;
+
+/* The C library's clock_gettime(); NULL while the program is being loaded. Written once, before
+ * main(). */
+static ClockGettime next_clock_gettime;
+
+__attribute__((constructor)) static void find_next_clock_gettime(void)
+{
+    __atomic_store_n(&next_clock_gettime, (ClockGettime)dlsym(RTLD_NEXT, "clock_gettime"),
+                     __ATOMIC_RELEASE);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    ClockGettime next = __atomic_load_n(&next_clock_gettime, __ATOMIC_ACQUIRE);
+    int result = next != NULL ? next(clock, now) : (int)syscall(SYS_clock_gettime, clock, now);
+
+    if (G_UNLIKELY(set_back != 0) && clock == CLOCK_MONOTONIC && result == 0) {
+        gint64 then = now->tv_sec * G_GINT64_CONSTANT(1000000000) + now->tv_nsec - set_back;
+
+        now->tv_sec = then / 1000000000;
+        now->tv_nsec = then % 1000000000;
+    }
+    return result;
+}
+
+static gboolean client_clock_is_set_back(void)
+{
+    static gsize answer; /* 1: no, 2: yes */
+
+    if (g_once_init_enter(&answer)) {
+        void *library = dlopen("libspice-server.so.1", RTLD_LAZY | RTLD_NOLOAD);
+        gboolean is_new = library != NULL && dlsym(library, "spice_qxl_gl_scanout2") != NULL;
+
+        if (library != NULL) {
+            dlclose(library);
+        }
+        g_once_init_leave(&answer, is_new ? 1 : 2);
+    }
+    return answer == 2;
+}
+
+void sc_spice_compat_begin_stamp(ScCodec codec)
+{
+    if (client_clock_is_set_back()) {
+        gint64 margin = codec == SC_CODEC_MJPEG ? MARGIN_MJPEG : MARGIN_H264;
+
+        set_back = (CLOCK_SET_BACK - margin) * 1000000;
+    }
+}
+
+void sc_spice_compat_end_stamp(void)
+{
+    set_back = 0;
+}
+
+GBytes *sc_spice_compat_get_h264_tail(void)
+{
+    /* Byte stream (ITU-T H.264 Annex B): an access unit delimiter for any kind of picture
+     * (7.3.2.4), then an SEI NAL (7.3.2.3) with a user_data_unregistered payload (type 5) of 16
+     * bytes UUID and one byte. h264parse takes a NAL as complete only when the next start code is
+     * there: the SEI makes it see the end of the delimiter, which ends the access unit. */
+    static const guint8 tail[] = {
+        0,   0,   0,   1,   0x09, 0xf0,     /* AUD, primary_pic_type 7 */
+        0,   0,   0,   1,   0x06, 5,    17, /* SEI, payload type and size */
+        's', 'c', 'a', 'n', 'c',  'a',  's', 't', '-',
+        'e', 'n', 'd', '-', 'o',  'f',  '-', 'u', 0x80, /* rbsp trailing bits */
+    };
+    static GBytes *bytes;
+
+    if (g_once_init_enter(&bytes)) {
+        g_once_init_leave(&bytes, g_bytes_new_static(tail, sizeof tail));
+    }
+    return bytes;
+}

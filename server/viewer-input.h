@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Keyboard and pointer of one SpiceServer.
+ *
+ * In server mouse mode libspice-server calls a mouse, with motions. In client mouse mode it writes
+ * positions to the guest's agent, which we therefore play: a tablet could not be switched off again
+ * for a guest that wants motions.
+ *
+ * Thread: the owner thread. The listener is called from inside libspice-server, which must not be
+ *         called back.
+ */
+#pragma once
+
+#include "capture/source.h"
+#include <spice.h>
+
+G_BEGIN_DECLS
+
+typedef struct ScViewerInput ScViewerInput;
+
+/* All members are mandatory. Keys, units and signs as in capture/source.h. A button is reported
+ * when it changes. */
+typedef struct {
+    void (*key)(guint scancode, gboolean pressed, gpointer data);
+    void (*motion)(int dx, int dy, gpointer data);
+    void (*position)(guint x, guint y, gpointer data);
+    void (*button)(ScButton button, gboolean pressed, gpointer data);
+    void (*wheel)(int steps, gpointer data);
+} ScViewerInputListener;
+
+/* Adds the devices to @server. @listener is copied. */
+ScViewerInput *sc_viewer_input_new(SpiceServer *server, const ScViewerInputListener *listener,
+                                   gpointer data, GError **error);
+
+/* After spice_server_destroy(), which still reports the keys that it releases. NULL is ignored. */
+void sc_viewer_input_free(ScViewerInput *input);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScViewerInput, sc_viewer_input_free)
+
+void sc_viewer_input_set_leds(ScViewerInput *input, ScLeds leds);
+
+G_END_DECLS

@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "server/viewer.h"
+
+#include "capture/error.h"
+#include "capture/timer.h"
+#include "server/address.h"
+#include "server/client-mouse.h"
+#include "server/spice-core.h"
+#include "server/viewer-input.h"
+#include "server/stream-device.h"
+
+#include <spice/enums.h>
+#include <spice/protocol.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Packets that may wait for a client before some are lost, which costs a key frame: enough for a
+ * hiccup of the network. Above the limit of bytes, which allows for bursts of big pictures, one
+ * packet still may wait, whatever its size. */
+#define MAX_QUEUED_PACKETS 8
+#define MAX_QUEUED_BYTES (8 * 1024 * 1024)
+
+/* Enough to keep a client busy: libspice-server and the socket hold some more, and what waits is
+ * delay. Whoever encodes for this client only does better to wait for newer pictures. */
+#define ENOUGH_QUEUED_PACKETS 2
+
+/* A client has four channels: main, display, cursor, inputs. Some of them may be new while the old
+ * ones are not yet gone. */
+#define MAX_CONNECTIONS 12
+
+/* For the main channel, ticket included, from sc_viewer_new() on. Clients that ask their user for
+ * a password do so between connections. */
+#define HANDSHAKE_TIMEOUT (10 * G_TIME_SPAN_SECOND)
+
+/* spice-gtk throws away an MJPEG picture that it gets to late, be it because the one before took
+ * long to decode (mjpeg_decoder_schedule), and with it the last one before the guest goes idle.
+ * So that one is sent once more, when the client must have dealt with all others. */
+#define REPEAT_DELAY (G_TIME_SPAN_SECOND / 2)
+
+typedef struct {
+    const SpiceChannelEventInfo *info;
+    int fd;
+    gboolean linked; /* its handshake is over: libspice-server knows whose it is */
+} Connection;
+
+typedef enum {
+    NEWS_READY = 1 << 0,
+    NEWS_WANTS_KEY = 1 << 1,
+    NEWS_HAS_ROOM = 1 << 2,
+    NEWS_CURSOR = 1 << 3, /* a cursor channel is there and knows no position */
+} News;
+
+struct ScViewer {
+    ScViewerListener listener;
+    gpointer data;
+
+    SpiceServer *server;
+    ScViewerInput *input;
+    ScStreamDevice *device;
+
+    GArray *connections; /* of Connection */
+    guint32 connection_id;
+    char *peer;
+    ScTimer *handshake_timer;
+
+    News news; /* for the listener, told from the main loop */
+    guint news_id;
+    guint closed_id;
+    gboolean closed; /* or being freed: nothing more is told */
+
+    gboolean ready;
+    ScCodec codec;
+    gboolean needs_key; /* packets are dropped up to the next key frame */
+    gboolean key_asked;
+    gboolean was_congested; /* has_room is due when it no longer is */
+
+    ScPacket *repeat; /* SC_CODEC_MJPEG: the last picture, until it was sent twice */
+    ScTimer *repeat_timer;
+
+    ScPointerMode pointer_mode;
+    int cursor_x, cursor_y;
+    gboolean has_cursor_position;
+
+    guint64 packets, bytes, key_frames, dropped;
+};
+
+static GHashTable *owners;   /* of connections: SpiceChannelEventInfo to ScViewer */
+static ScViewer *connecting; /* whose connection libspice-server is being given, and which */
+static int connecting_fd;
+
+static gboolean on_closed(gpointer data)
+{
+    ScViewer *viewer = data;
+
+    viewer->closed_id = 0;
+    viewer->closed = TRUE;
+    viewer->listener.closed(viewer, viewer->data);
+    return G_SOURCE_REMOVE;
+}
+
+static void tell_closed(ScViewer *viewer)
+{
+    /* libspice-server takes leave of a client by a message to itself; when it is destroyed before
+     * that was read it leaks the client. So let its watches, which have a higher priority, go
+     * first. */
+    if (!viewer->closed && viewer->closed_id == 0) {
+        viewer->closed_id = g_idle_add_full(G_PRIORITY_HIGH_IDLE, on_closed, viewer, NULL);
+    }
+}
+
+static gboolean on_news(gpointer data)
+{
+    ScViewer *viewer = data;
+    News news = viewer->news;
+
+    viewer->news = 0;
+    viewer->news_id = 0;
+    if (viewer->closed) {
+        return G_SOURCE_REMOVE;
+    }
+    if ((news & NEWS_CURSOR) && viewer->has_cursor_position) {
+        sc_viewer_set_cursor_position(viewer, viewer->cursor_x, viewer->cursor_y);
+    }
+    if (news & NEWS_READY) {
+        viewer->listener.ready(viewer, viewer->codec, viewer->data);
+    }
+    if ((news & NEWS_WANTS_KEY) && viewer->ready && viewer->needs_key) {
+        viewer->listener.wants_key(viewer, viewer->data);
+    }
+    if ((news & NEWS_HAS_ROOM) && viewer->ready && !viewer->was_congested) {
+        viewer->listener.has_room(viewer, viewer->data);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+static void add_news(ScViewer *viewer, News news)
+{
+    viewer->news |= news;
+    if (viewer->news_id == 0) {
+        viewer->news_id = g_idle_add_full(G_PRIORITY_DEFAULT, on_news, viewer, NULL);
+    }
+}
+
+static void ask_for_key(ScViewer *viewer)
+{
+    if (!viewer->key_asked) {
+        viewer->key_asked = TRUE;
+        add_news(viewer, NEWS_WANTS_KEY);
+    }
+}
+
+static void lose_packets(ScViewer *viewer)
+{
+    viewer->needs_key = TRUE;
+    viewer->key_asked = FALSE;
+    if (sc_stream_device_get_queued(viewer->device, NULL) == 0) {
+        ask_for_key(viewer);
+    }
+}
+
+static void set_repeat(ScViewer *viewer, ScPacket *packet)
+{
+    g_clear_pointer(&viewer->repeat, sc_packet_unref);
+    if (packet != NULL && viewer->codec == SC_CODEC_MJPEG) {
+        viewer->repeat = sc_packet_ref(packet);
+        sc_timer_set_after(viewer->repeat_timer, REPEAT_DELAY);
+    }
+}
+
+static void on_repeat(gpointer data)
+{
+    ScViewer *viewer = data;
+    g_autoptr(ScPacket) packet = g_steal_pointer(&viewer->repeat);
+
+    if (packet != NULL) {
+        sc_stream_device_send_packet(viewer->device, packet);
+    }
+}
+
+static void on_codecs(guint codecs, gpointer data)
+{
+    ScViewer *viewer = data;
+
+    viewer->dropped += sc_stream_device_clear(viewer->device);
+    set_repeat(viewer, NULL);
+    viewer->was_congested = FALSE;
+    viewer->ready = codecs != 0;
+    if (!viewer->ready) {
+        tell_closed(viewer);
+        return;
+    }
+    viewer->codec = codecs & (1u << SC_CODEC_H264) ? SC_CODEC_H264 : SC_CODEC_MJPEG;
+    lose_packets(viewer);
+    add_news(viewer, NEWS_READY);
+}
+
+static void on_taken(ScPacket *packet, gpointer data)
+{
+    ScViewer *viewer = data;
+
+    viewer->packets++;
+    viewer->bytes += g_bytes_get_size(sc_packet_get_data(packet));
+    viewer->key_frames += sc_packet_get_info(packet)->is_key;
+    if (viewer->needs_key && sc_stream_device_get_queued(viewer->device, NULL) == 0) {
+        ask_for_key(viewer);
+    }
+    if (viewer->was_congested && !sc_viewer_is_congested(viewer)) {
+        viewer->was_congested = FALSE;
+        add_news(viewer, NEWS_HAS_ROOM);
+    }
+}
+
+static void on_key(guint scancode, gboolean pressed, gpointer data)
+{
+    ScViewer *viewer = data;
+
+    if (!viewer->closed) {
+        viewer->listener.key(viewer, scancode, pressed, viewer->data);
+    }
+}
+
+static void on_motion(int dx, int dy, gpointer data)
+{
+    ScViewer *viewer = data;
+
+    if (!viewer->closed) {
+        viewer->listener.motion(viewer, dx, dy, viewer->data);
+    }
+}
+
+static void on_position(guint x, guint y, gpointer data)
+{
+    ScViewer *viewer = data;
+
+    if (!viewer->closed) {
+        viewer->listener.position(viewer, x, y, viewer->data);
+    }
+}
+
+static void on_button(ScButton button, gboolean pressed, gpointer data)
+{
+    ScViewer *viewer = data;
+
+    if (!viewer->closed) {
+        viewer->listener.button(viewer, button, pressed, viewer->data);
+    }
+}
+
+static void on_wheel(int steps, gpointer data)
+{
+    ScViewer *viewer = data;
+
+    if (!viewer->closed) {
+        viewer->listener.wheel(viewer, steps, viewer->data);
+    }
+}
+
+static void on_linked(ScViewer *viewer, Connection *connection)
+{
+    const SpiceChannelEventInfo *info = connection->info;
+
+    connection->linked = TRUE;
+    if (info->type == SPICE_CHANNEL_MAIN) {
+        viewer->connection_id = info->connection_id;
+        sc_timer_cancel(viewer->handshake_timer);
+    } else if (info->type == SPICE_CHANNEL_CURSOR) {
+        add_news(viewer, NEWS_CURSOR);
+    }
+}
+
+static void on_disconnected(ScViewer *viewer, guint index)
+{
+    const Connection *connection = &g_array_index(viewer->connections, Connection, index);
+    gboolean was_main = connection->linked && connection->info->type == SPICE_CHANNEL_MAIN;
+
+    g_hash_table_remove(owners, connection->info);
+    g_array_remove_index_fast(viewer->connections, index);
+    if (was_main || viewer->connections->len == 0) {
+        tell_closed(viewer);
+    }
+}
+
+static void on_channel_event(int event, SpiceChannelEventInfo *info)
+{
+    ScViewer *viewer = g_hash_table_lookup(owners, info);
+
+    if (event == SPICE_CHANNEL_EVENT_CONNECTED && connecting != NULL) {
+        Connection connection = { .info = info, .fd = connecting_fd };
+
+        g_array_append_val(connecting->connections, connection);
+        g_hash_table_insert(owners, info, connecting);
+    }
+    for (guint i = 0; viewer != NULL && i < viewer->connections->len; i++) {
+        Connection *connection = &g_array_index(viewer->connections, Connection, i);
+
+        if (connection->info != info) {
+            continue;
+        }
+        if (event == SPICE_CHANNEL_EVENT_INITIALIZED) {
+            on_linked(viewer, connection);
+        } else if (event == SPICE_CHANNEL_EVENT_DISCONNECTED) {
+            on_disconnected(viewer, i);
+        }
+        break;
+    }
+}
+
+static void on_handshake_timeout(gpointer data)
+{
+    tell_closed(data);
+}
+
+static gboolean set_up_server(ScViewer *viewer, const ScViewerConfig *config, GError **error)
+{
+    static SpiceCoreInterface core;
+
+    if (owners == NULL) {
+        owners = g_hash_table_new(NULL, NULL);
+        sc_spice_core_init(&core, on_channel_event);
+    }
+    if (config->password == NULL) {
+        spice_server_set_noauth(viewer->server);
+    } else if (config->password[0] == '\0' ||
+               spice_server_set_ticket(viewer->server, config->password, 0, FALSE, FALSE) != 0) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
+                    "the password has %zu bytes; SPICE allows 1 to %d", strlen(config->password),
+                    SPICE_MAX_PASSWORD_LENGTH);
+        return FALSE;
+    }
+    spice_server_set_name(viewer->server, config->name);
+    spice_server_set_agent_copypaste(viewer->server, FALSE);
+    spice_server_set_agent_file_xfer(viewer->server, FALSE);
+    spice_server_set_agent_mouse(viewer->server, FALSE);
+    if (spice_server_init(viewer->server, &core) != 0) {
+        g_set_error(error, SC_ERROR, SC_ERROR_FAILED,
+                    "libspice-server cannot be started; its log says why");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean set_up_devices(ScViewer *viewer, GError **error)
+{
+    static const ScViewerInputListener input_listener = {
+        .key = on_key,
+        .motion = on_motion,
+        .position = on_position,
+        .button = on_button,
+        .wheel = on_wheel,
+    };
+    static const ScStreamDeviceListener device_listener = {
+        .codecs = on_codecs,
+        .taken = on_taken,
+    };
+
+    if (!sc_client_mouse_allow(viewer->server, error)) {
+        return FALSE;
+    }
+    viewer->input = sc_viewer_input_new(viewer->server, &input_listener, viewer, error);
+    if (viewer->input == NULL) {
+        return FALSE;
+    }
+    viewer->device = sc_stream_device_new(viewer->server, &device_listener, viewer, error);
+    return viewer->device != NULL;
+}
+
+ScViewer *sc_viewer_new(const ScViewerConfig *config, const ScViewerListener *listener,
+                        gpointer data, GError **error)
+{
+    g_autoptr(ScViewer) viewer = g_new0(ScViewer, 1);
+
+    viewer->listener = *listener;
+    viewer->data = data;
+    viewer->connections = g_array_new(FALSE, FALSE, sizeof(Connection));
+    viewer->handshake_timer = sc_timer_new(on_handshake_timeout, viewer);
+    viewer->repeat_timer = sc_timer_new(on_repeat, viewer);
+    viewer->server = spice_server_new();
+    if (!set_up_server(viewer, config, error) || !set_up_devices(viewer, error)) {
+        return NULL;
+    }
+    sc_stream_device_open(viewer->device);
+    sc_stream_device_send_cursor(viewer->device, NULL);
+    sc_timer_set_after(viewer->handshake_timer, HANDSHAKE_TIMEOUT);
+    return g_steal_pointer(&viewer);
+}
+
+/* libspice-server forgets these when it is destroyed and would trip over them later. */
+static void end_handshakes(ScViewer *viewer)
+{
+    for (guint i = viewer->connections->len; i > 0; i--) {
+        const Connection *connection = &g_array_index(viewer->connections, Connection, i - 1);
+
+        if (!connection->linked) {
+            shutdown(connection->fd, SHUT_RDWR);
+            sc_spice_core_poke(connection->fd);
+        }
+    }
+}
+
+void sc_viewer_free(ScViewer *viewer)
+{
+    if (viewer == NULL) {
+        return;
+    }
+    viewer->closed = TRUE;
+    end_handshakes(viewer);
+    spice_server_destroy(viewer->server);
+    sc_stream_device_free(viewer->device);
+    sc_viewer_input_free(viewer->input);
+
+    g_clear_handle_id(&viewer->news_id, g_source_remove);
+    g_clear_handle_id(&viewer->closed_id, g_source_remove);
+    sc_timer_free(viewer->handshake_timer);
+    sc_timer_free(viewer->repeat_timer);
+    sc_packet_unref(viewer->repeat);
+    g_array_unref(viewer->connections);
+    g_free(viewer->peer);
+    g_free(viewer);
+}
+
+static char *describe_peer(int fd)
+{
+    struct sockaddr_storage name = { 0 };
+    socklen_t length = sizeof name;
+
+    getpeername(fd, (struct sockaddr *)&name, &length);
+    return sc_address_format((struct sockaddr *)&name, length);
+}
+
+gboolean sc_viewer_add_connection(ScViewer *viewer, int fd, GError **error)
+{
+    int result;
+
+    if (viewer->peer == NULL) {
+        viewer->peer = describe_peer(fd);
+    }
+    if (viewer->closed || viewer->connections->len >= MAX_CONNECTIONS) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
+                    "viewer %s may have no further connection: it has %u", viewer->peer,
+                    viewer->connections->len);
+        close(fd);
+        return FALSE;
+    }
+    connecting = viewer;
+    connecting_fd = fd;
+    result = spice_server_add_client(viewer->server, fd, FALSE);
+    connecting = NULL;
+    if (result != 0) {
+        g_set_error(error, SC_ERROR, SC_ERROR_FAILED,
+                    "libspice-server refuses a connection of viewer %s; its log says why",
+                    viewer->peer);
+        close(fd);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+guint32 sc_viewer_get_connection_id(const ScViewer *viewer)
+{
+    return viewer->connection_id;
+}
+
+const char *sc_viewer_get_peer(const ScViewer *viewer)
+{
+    return viewer->peer != NULL ? viewer->peer : "unknown";
+}
+
+static gboolean is_full(const ScViewer *viewer)
+{
+    gsize bytes;
+    guint packets = sc_stream_device_get_queued(viewer->device, &bytes);
+
+    return packets >= MAX_QUEUED_PACKETS || (packets > 0 && bytes >= MAX_QUEUED_BYTES);
+}
+
+gboolean sc_viewer_is_congested(const ScViewer *viewer)
+{
+    return sc_stream_device_get_queued(viewer->device, NULL) >= ENOUGH_QUEUED_PACKETS ||
+           is_full(viewer) || (viewer->needs_key && !viewer->key_asked);
+}
+
+gboolean sc_viewer_is_current(const ScViewer *viewer)
+{
+    return viewer->ready && !viewer->needs_key && !is_full(viewer);
+}
+
+void sc_viewer_send(ScViewer *viewer, ScPacket *packet)
+{
+    const ScPacketInfo *info = sc_packet_get_info(packet);
+
+    if (!viewer->ready || info->codec != viewer->codec || (viewer->needs_key && !info->is_key)) {
+        viewer->dropped++;
+        return;
+    }
+    if (!is_full(viewer) && sc_stream_device_send_packet(viewer->device, packet)) {
+        viewer->needs_key = FALSE;
+        set_repeat(viewer, packet);
+    } else {
+        viewer->dropped++;
+        if (!viewer->needs_key) {
+            lose_packets(viewer);
+        }
+    }
+    viewer->was_congested = sc_viewer_is_congested(viewer);
+}
+
+void sc_viewer_set_cursor(ScViewer *viewer, ScCursor *cursor)
+{
+    sc_stream_device_send_cursor(viewer->device, cursor);
+}
+
+void sc_viewer_set_cursor_position(ScViewer *viewer, int x, int y)
+{
+    viewer->cursor_x = x;
+    viewer->cursor_y = y;
+    viewer->has_cursor_position = TRUE;
+    /* Where clients say where the pointer is they know it already. */
+    if (viewer->pointer_mode == SC_POINTER_RELATIVE) {
+        sc_stream_device_send_cursor_position(viewer->device, x, y);
+    }
+}
+
+void sc_viewer_set_pointer_mode(ScViewer *viewer, ScPointerMode mode)
+{
+    viewer->pointer_mode = mode;
+    spice_server_set_agent_mouse(viewer->server, mode == SC_POINTER_ABSOLUTE);
+    if (viewer->has_cursor_position) {
+        sc_viewer_set_cursor_position(viewer, viewer->cursor_x, viewer->cursor_y);
+    }
+}
+
+void sc_viewer_set_leds(ScViewer *viewer, ScLeds leds)
+{
+    sc_viewer_input_set_leds(viewer->input, leds);
+}
+
+void sc_viewer_get_counts(const ScViewer *viewer, ScViewerCounts *counts)
+{
+    *counts = (ScViewerCounts){
+        .packets = viewer->packets,
+        .bytes = viewer->bytes,
+        .key_frames = viewer->key_frames,
+        .dropped = viewer->dropped,
+        .queued = sc_stream_device_get_queued(viewer->device, NULL),
+    };
+}
