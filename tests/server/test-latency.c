@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From a packet given to a viewer to its picture at the client, over TCP on loopback. Every frame
+ * must arrive, one by one and in order; how long they took is printed, not judged. */
+#include "tests/server/harness.h"
+
+#define WIDTH 1280
+#define HEIGHT 720
+#define FPS 60
+
+typedef struct {
+    const char *name;
+    const char *options[3];
+    ScCodec codec;
+} Case;
+
+static int compare(gconstpointer a, gconstpointer b)
+{
+    gint64 x = *(const gint64 *)a, y = *(const gint64 *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void print_latency(const char *name, GArray *times)
+{
+    g_array_sort(times, compare);
+    g_test_message("%s: push to decoded p50 %.1f ms, p99 %.1f ms, worst %.1f ms of %u frames", name,
+                   g_array_index(times, gint64, times->len / 2) / 1000.,
+                   g_array_index(times, gint64, times->len * 99 / 100) / 1000.,
+                   g_array_index(times, gint64, times->len - 1) / 1000., times->len);
+}
+
+static void test_latency(gconstpointer data)
+{
+    const Case *test = data;
+    const guint n_warm_up = FPS / 2;
+    const guint n_frames = n_warm_up + (g_test_slow() ? 20 : 5) * FPS;
+    g_autoptr(GPtrArray) packets =
+        harness_encode(test->codec, WIDTH, HEIGHT, 0, n_frames, n_frames);
+    g_autofree gint64 *pushed = g_new(gint64, n_frames);
+    g_autoptr(GArray) times = g_array_new(FALSE, FALSE, sizeof(gint64));
+    g_autoptr(Harness) harness = harness_new("0", NULL);
+    ProbeChild *probe = harness_probe(harness, test->options);
+    Served *served = harness_wait_ready(harness, 0);
+    gint64 start = g_get_monotonic_time();
+    ScViewerCounts counts;
+
+    g_assert_cmpint(served->codec, ==, test->codec);
+    for (guint i = 0; i < n_frames; i++) {
+        HARNESS_WAIT(g_get_monotonic_time() >= start + i * G_USEC_PER_SEC / FPS);
+        pushed[i] = g_get_monotonic_time();
+        sc_viewer_send(served->viewer, g_ptr_array_index(packets, i));
+    }
+    for (guint number = 0; number + 1 < n_frames;) {
+        const char *line = probe_wait(probe, "frame ");
+        guint next = probe_get(line, "number");
+        gint64 time = probe_get(line, "time") - pushed[next];
+
+        g_assert_cmpuint(next, >=, number);
+        g_assert_cmpuint(next, <, n_frames);
+        if (next >= n_warm_up && next != number) {
+            g_array_append_val(times, time);
+        }
+        number = next;
+    }
+    sc_viewer_get_counts(served->viewer, &counts);
+    g_assert_cmpuint(counts.dropped, ==, 0);
+    print_latency(test->name, times);
+}
+
+int main(int argc, char *argv[])
+{
+    static const Case cases[] = {
+        { "canvas", { "--latency", NULL }, SC_CODEC_H264 },
+        { "overlay", { "--latency", "--overlay", NULL }, SC_CODEC_H264 },
+        { "canvas, MJPEG", { "--latency", "--no-h264", NULL }, SC_CODEC_MJPEG },
+    };
+
+    harness_init(&argc, &argv);
+    g_test_add_data_func("/latency/canvas", &cases[0], test_latency);
+    g_test_add_data_func("/latency/overlay", &cases[1], test_latency);
+    g_test_add_data_func("/latency/mjpeg", &cases[2], test_latency);
+    return g_test_run();
+}

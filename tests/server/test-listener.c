@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "capture/error.h"
+#include "server/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <gio/gio.h>
+#include <gio/gunixsocketaddress.h>
+#include <spice/enums.h>
+#include <spice/protocol.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define DEADLINE (20 * G_TIME_SPAN_SECOND)
+#define HEADER_SIZE (sizeof(SpiceLinkHeader) + sizeof(SpiceLinkMess))
+
+typedef struct {
+    char *directory, *path, *unix_address;
+    int first_fd; /* the next free one before the test */
+    guint n_accepted;
+    guint32 last_id;
+    int last_fd;
+} Fixture;
+
+static int get_next_fd(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    close(fd);
+    return fd;
+}
+
+static void fixture_set_up(Fixture *fixture, gconstpointer data)
+{
+    fixture->directory = g_dir_make_tmp("scancast-XXXXXX", NULL);
+    fixture->path = g_build_filename(fixture->directory, "socket", NULL);
+    fixture->unix_address = g_strdup_printf("unix:%s", fixture->path);
+    fixture->last_fd = -1;
+    /* GLib opens some of its own on first use. */
+    g_main_context_iteration(NULL, FALSE);
+    fixture->first_fd = get_next_fd();
+}
+
+static void fixture_tear_down(Fixture *fixture, gconstpointer data)
+{
+    g_assert_cmpint(get_next_fd(), ==, fixture->first_fd);
+    g_assert_cmpint(g_rmdir(fixture->directory), ==, 0);
+    g_free(fixture->directory);
+    g_free(fixture->path);
+    g_free(fixture->unix_address);
+}
+
+static void on_connection(int fd, guint32 connection_id, gpointer data)
+{
+    Fixture *fixture = data;
+
+    fixture->n_accepted++;
+    fixture->last_id = connection_id;
+    if (fixture->last_fd >= 0) {
+        close(fixture->last_fd);
+    }
+    fixture->last_fd = fd;
+}
+
+static ScListener *listen_on(Fixture *fixture, const char *address)
+{
+    g_autoptr(GError) error = NULL;
+    ScListener *listener = sc_listener_new(address, on_connection, fixture, &error);
+
+    g_assert_no_error(error);
+    return listener;
+}
+
+static int connect_to(const ScListener *listener)
+{
+    const char *address = sc_listener_get_address(listener);
+    g_autoptr(GSocketAddress) name = NULL;
+    g_autoptr(GSocket) socket = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (g_str_has_prefix(address, "unix:")) {
+        name = g_unix_socket_address_new(address + strlen("unix:"));
+    } else {
+        name = g_inet_socket_address_new_from_string("127.0.0.1", atoi(strrchr(address, ':') + 1));
+    }
+    socket = g_socket_new(g_socket_address_get_family(name), G_SOCKET_TYPE_STREAM, 0, &error);
+    g_assert_no_error(error);
+    g_socket_connect(socket, name, NULL, &error);
+    g_assert_no_error(error);
+    return dup(g_socket_get_fd(socket));
+}
+
+static void make_header(guint8 bytes[HEADER_SIZE], guint32 connection_id, guint8 channel_type)
+{
+    SpiceLinkHeader header = {
+        .magic = SPICE_MAGIC,
+        .major_version = GUINT32_TO_LE(SPICE_VERSION_MAJOR),
+        .minor_version = GUINT32_TO_LE(SPICE_VERSION_MINOR),
+        .size = GUINT32_TO_LE(sizeof(SpiceLinkMess)),
+    };
+    SpiceLinkMess message = {
+        .connection_id = GUINT32_TO_LE(connection_id),
+        .channel_type = channel_type,
+        .caps_offset = GUINT32_TO_LE(sizeof(SpiceLinkMess)),
+    };
+
+    memcpy(bytes, &header, sizeof header);
+    memcpy(bytes + sizeof header, &message, sizeof message);
+}
+
+static void send_bytes(int fd, const guint8 *bytes, gsize size)
+{
+    g_assert_cmpint(send(fd, bytes, size, MSG_NOSIGNAL), ==, size);
+}
+
+static void iterate(void)
+{
+    g_main_context_iteration(NULL, FALSE);
+    g_usleep(500);
+}
+
+static void wait_accepted(Fixture *fixture, guint n)
+{
+    gint64 deadline = g_get_monotonic_time() + DEADLINE;
+
+    while (fixture->n_accepted < n) {
+        g_assert_cmpint(g_get_monotonic_time(), <, deadline);
+        iterate();
+    }
+}
+
+static void wait_closed(int fd)
+{
+    gint64 deadline = g_get_monotonic_time() + DEADLINE;
+    char byte;
+    ssize_t size;
+
+    while ((size = recv(fd, &byte, 1, MSG_DONTWAIT)) < 0 && errno == EAGAIN) {
+        g_assert_cmpint(g_get_monotonic_time(), <, deadline);
+        iterate();
+    }
+    g_assert_cmpint(size, <=, 0);
+}
+
+/* Soon nothing is ready any more: nobody spins. */
+static void assert_idle(void)
+{
+    gint64 deadline = g_get_monotonic_time() + DEADLINE;
+
+    for (guint n_idle = 0; n_idle < 5; n_idle++) {
+        g_assert_cmpint(g_get_monotonic_time(), <, deadline);
+        g_usleep(500);
+        if (g_main_context_iteration(NULL, FALSE)) {
+            n_idle = 0;
+        }
+    }
+}
+
+static void test_header(Fixture *fixture, gconstpointer data)
+{
+    const char *address = data != NULL ? data : fixture->unix_address;
+    g_autoptr(ScListener) listener = listen_on(fixture, address);
+    guint8 header[HEADER_SIZE], read_back[HEADER_SIZE];
+    int fd = connect_to(listener);
+
+    make_header(header, 0, SPICE_CHANNEL_MAIN);
+    send_bytes(fd, header, sizeof header);
+    wait_accepted(fixture, 1);
+    g_assert_cmpuint(fixture->last_id, ==, 0);
+    g_assert_cmpint(recv(fixture->last_fd, read_back, sizeof read_back, 0), ==, sizeof read_back);
+    g_assert_cmpmem(header, sizeof header, read_back, sizeof read_back);
+    close(fd);
+
+    fd = connect_to(listener);
+    make_header(header, 0x12345678, SPICE_CHANNEL_DISPLAY);
+    send_bytes(fd, header, sizeof header);
+    wait_accepted(fixture, 2);
+    g_assert_cmphex(fixture->last_id, ==, 0x12345678);
+    close(fd);
+    close(fixture->last_fd);
+}
+
+static void test_pieces(Fixture *fixture, gconstpointer data)
+{
+    const char *address = data != NULL ? data : fixture->unix_address;
+    g_autoptr(ScListener) listener = listen_on(fixture, address);
+    guint8 header[HEADER_SIZE];
+    int fd = connect_to(listener);
+
+    make_header(header, 7, SPICE_CHANNEL_INPUTS);
+    for (gsize i = 0; i < sizeof header; i++) {
+        send_bytes(fd, header + i, 1);
+        if (fixture->n_accepted == 0) {
+            assert_idle();
+        }
+    }
+    wait_accepted(fixture, 1);
+    g_assert_cmpuint(fixture->last_id, ==, 7);
+    close(fd);
+    close(fixture->last_fd);
+}
+
+static void test_hostile(Fixture *fixture, gconstpointer data)
+{
+    const char *address = data != NULL ? data : fixture->unix_address;
+    g_autoptr(ScListener) listener = listen_on(fixture, address);
+    guint8 header[HEADER_SIZE];
+    int fd;
+
+    fd = connect_to(listener);
+    send_bytes(fd, (const guint8 *)"GET / HTTP/1.1\r\n\r\n", 18);
+    wait_closed(fd);
+    close(fd);
+
+    /* Migration: a main channel for a client that has one. */
+    fd = connect_to(listener);
+    make_header(header, 7, SPICE_CHANNEL_MAIN);
+    send_bytes(fd, header, sizeof header);
+    wait_closed(fd);
+    close(fd);
+
+    /* A display for nobody. */
+    fd = connect_to(listener);
+    make_header(header, 0, SPICE_CHANNEL_DISPLAY);
+    send_bytes(fd, header, sizeof header);
+    wait_closed(fd);
+    close(fd);
+
+    /* Half a header, then the end. */
+    fd = connect_to(listener);
+    make_header(header, 0, SPICE_CHANNEL_MAIN);
+    send_bytes(fd, header, sizeof header / 2);
+    assert_idle();
+    shutdown(fd, SHUT_WR);
+    wait_closed(fd);
+    close(fd);
+
+    /* Only the end, and not even that. */
+    close(connect_to(listener));
+    fd = connect_to(listener);
+    assert_idle();
+    close(fd);
+    assert_idle();
+    g_assert_cmpuint(fixture->n_accepted, ==, 0);
+}
+
+static void test_flood(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(ScListener) listener = listen_on(fixture, fixture->unix_address);
+    guint8 header[HEADER_SIZE];
+    int fds[65];
+
+    for (guint i = 0; i < G_N_ELEMENTS(fds); i++) {
+        fds[i] = connect_to(listener);
+        assert_idle();
+    }
+    wait_closed(fds[0]);
+    make_header(header, 0, SPICE_CHANNEL_MAIN);
+    for (guint i = 1; i < G_N_ELEMENTS(fds); i++) {
+        send_bytes(fds[i], header, sizeof header);
+    }
+    wait_accepted(fixture, G_N_ELEMENTS(fds) - 1);
+    for (guint i = 0; i < G_N_ELEMENTS(fds); i++) {
+        close(fds[i]);
+    }
+    close(fixture->last_fd);
+}
+
+/* 10 s, so only with -m slow. */
+static void test_timeout(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(ScListener) listener = NULL;
+    int fd;
+
+    if (!g_test_slow()) {
+        g_test_skip("takes 10 s; run with -m slow");
+        return;
+    }
+    listener = listen_on(fixture, fixture->unix_address);
+    fd = connect_to(listener);
+    wait_closed(fd);
+    close(fd);
+}
+
+static void assert_fails(const char *address, ScError code, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+    ScListener *listener = sc_listener_new(address, on_connection, NULL, &error);
+
+    g_assert_null(listener);
+    g_assert_error(error, SC_ERROR, (int)code);
+    if (strstr(error->message, text) == NULL) {
+        g_error("'%s' does not say '%s'", error->message, text);
+    }
+}
+
+static void test_unix_file(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(ScListener) listener = listen_on(fixture, fixture->unix_address);
+    g_autofree char *twin = g_build_filename(fixture->directory, "twin", NULL);
+    g_autofree char *long_address = NULL;
+
+    g_assert_cmpstr(sc_listener_get_address(listener), ==, fixture->unix_address);
+    assert_fails(fixture->unix_address, SC_ERROR_FAILED, "in use");
+
+    /* A second name for the socket outlives the listener: a file that nobody answers. */
+    g_assert_cmpint(link(fixture->path, twin), ==, 0);
+    g_clear_pointer(&listener, sc_listener_free);
+    g_assert_false(g_file_test(fixture->path, G_FILE_TEST_EXISTS));
+    g_assert_cmpint(g_rename(twin, fixture->path), ==, 0);
+    listener = listen_on(fixture, fixture->unix_address);
+    g_clear_pointer(&listener, sc_listener_free);
+
+    g_assert_true(g_file_set_contents(fixture->path, "precious", -1, NULL));
+    assert_fails(fixture->unix_address, SC_ERROR_FAILED, "no socket");
+    g_assert_true(g_file_test(fixture->path, G_FILE_TEST_IS_REGULAR));
+    g_unlink(fixture->path);
+
+    long_address = g_strdup_printf("unix:%s/%0200d", fixture->directory, 1);
+    assert_fails(long_address, SC_ERROR_INVALID, "bytes");
+    assert_fails("unix:", SC_ERROR_INVALID, "bytes");
+    assert_fails("unix:/nonexistent/socket", SC_ERROR_FAILED, "No such file");
+}
+
+static void test_addresses(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(ScListener) listener = listen_on(fixture, "0");
+    static const char *const bad[] = { "",        "x",        "65536",     "-1",      ":5930",
+                                       "1.2.3.4", "::1:5930", "[::1]5930", "[]:5930", "1.2.3.4:x" };
+
+    g_assert_true(g_str_has_prefix(sc_listener_get_address(listener), "127.0.0.1:"));
+    g_assert_cmpstr(sc_listener_get_address(listener), !=, "127.0.0.1:0");
+    assert_fails(sc_listener_get_address(listener), SC_ERROR_FAILED, "choose another port");
+    assert_fails("192.0.2.1:0", SC_ERROR_FAILED, "address of this host");
+    assert_fails("no.such.host.invalid:0", SC_ERROR_INVALID, "no.such.host.invalid");
+    for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+        assert_fails(bad[i], SC_ERROR_INVALID, "[ADDR6]:PORT");
+    }
+}
+
+int main(int argc, char *argv[])
+{
+    g_test_init(&argc, &argv, NULL);
+#define ADD(path, data, func)                                                                      \
+    g_test_add("/listener/" path, Fixture, data, fixture_set_up, func, fixture_tear_down)
+    ADD("header/tcp", "0", test_header);
+    ADD("header/unix", NULL, test_header);
+    ADD("pieces/tcp", "0", test_pieces);
+    ADD("pieces/unix", NULL, test_pieces);
+    ADD("hostile/tcp", "0", test_hostile);
+    ADD("hostile/unix", NULL, test_hostile);
+    ADD("flood", NULL, test_flood);
+    ADD("timeout", NULL, test_timeout);
+    ADD("unix-file", NULL, test_unix_file);
+    ADD("addresses", NULL, test_addresses);
+    return g_test_run();
+}
