@@ -75,6 +75,9 @@ void sc_ladder_free(ScLadder *ladder); /* NULL is ignored */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScLadder, sc_ladder_free)
 
 /* The best rung now. NULL if all have been given up. */
+const ScRungImpl *sc_ladder_peek(const ScLadder *ladder, gint64 now);
+
+/* The same; this is the rung that the functions below speak of. */
 const ScRungImpl *sc_ladder_choose(ScLadder *ladder, gint64 now);
 
 /* Why the last rung was given up. Valid until the next call; NULL if it was not. */

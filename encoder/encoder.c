@@ -36,7 +36,9 @@ struct ScEncoder {
     gboolean busy; /* a picture is in flight: */
     gboolean key;
     gint64 submit_time;
-    ScPacketInfo info; /* from the moment a pipeline has it */
+    ScPacketInfo info;
+    ScPicture *picture; /* until a pipeline has it */
+    pixman_region32_t changes;
     ScTimer *watchdog;
     gint64 watchdog_due;
 
@@ -119,9 +121,12 @@ static gboolean prepare(ScEncoder *encoder, const Target *target, GError **error
     return FALSE;
 }
 
-/* Gives the newest picture to the pipeline. */
-static void start(ScEncoder *encoder)
+/* Puts the newest picture aside; what is absorbed from now on goes into another one. */
+static void put_aside(ScEncoder *encoder, gboolean key)
 {
+    encoder->busy = TRUE;
+    encoder->key = key;
+    encoder->submit_time = g_get_monotonic_time();
     encoder->info = (ScPacketInfo){
         .codec = encoder->config.codec,
         .width = sc_shadow_get_width(encoder->shadow),
@@ -129,11 +134,18 @@ static void start(ScEncoder *encoder)
         .serial = encoder->shadow_serial,
         .capture_time = encoder->shadow_time,
     };
-    sc_pipeline_encode(encoder->pipeline, sc_shadow_get_picture(encoder->shadow),
-                       sc_shadow_get_changes(encoder->shadow), encoder->key,
-                       encoder->config.bitrate_kbit);
+    encoder->picture = sc_picture_ref(sc_shadow_get_picture(encoder->shadow));
+    pixman_region32_copy(&encoder->changes,
+                         (pixman_region32_t *)sc_shadow_get_changes(encoder->shadow));
     sc_shadow_clear_changes(encoder->shadow);
     encoder->owed = FALSE;
+}
+
+static void start(ScEncoder *encoder)
+{
+    sc_pipeline_encode(encoder->pipeline, encoder->picture, &encoder->changes, encoder->key,
+                       encoder->config.bitrate_kbit);
+    g_clear_pointer(&encoder->picture, sc_picture_unref);
     encoder->watchdog_due = g_get_monotonic_time() +
                             (encoder->pipeline_proven ? SC_ENCODER_STALL : SC_ENCODER_STALL_FIRST);
     sc_timer_set_at(encoder->watchdog, encoder->watchdog_due);
@@ -164,9 +176,10 @@ static void break_down(ScEncoder *encoder, const GError *error, gint64 delay)
     gboolean was_busy = encoder->busy;
 
     close_pipeline(encoder);
+    g_clear_pointer(&encoder->picture, sc_picture_unref);
     encoder->busy = FALSE;
     encoder->owed = encoder->owed || was_busy;
-    if (sc_ladder_choose(encoder->ladder, g_get_monotonic_time()) == NULL) {
+    if (sc_ladder_peek(encoder->ladder, g_get_monotonic_time()) == NULL) {
         g_clear_error(&encoder->failure);
         encoder->failure = g_error_copy(error);
         sc_timer_set_after(encoder->later, 0);
@@ -209,16 +222,10 @@ static void on_watchdog(gpointer data)
     on_failed(error, encoder);
 }
 
-static Target target_of_shadow(ScEncoder *encoder)
-{
-    return (Target){ sc_shadow_get_width(encoder->shadow), sc_shadow_get_height(encoder->shadow),
-                     sc_shadow_get_fourcc(encoder->shadow) };
-}
-
 static void on_later(gpointer data)
 {
     ScEncoder *encoder = data;
-    Target target = target_of_shadow(encoder);
+    Target target = encoder->target;
     g_autoptr(GError) error = g_steal_pointer(&encoder->failure);
 
     if (error != NULL) {
@@ -273,6 +280,7 @@ ScEncoder *sc_encoder_new(const ScEncoderConfig *config, const ScEncoderListener
     encoder->listener_data = data;
     encoder->ladder = g_steal_pointer(&ladder);
     encoder->shadow = sc_shadow_new();
+    pixman_region32_init(&encoder->changes);
     encoder->watchdog = sc_timer_new(on_watchdog, encoder);
     encoder->later = sc_timer_new(on_later, encoder);
     return encoder;
@@ -287,6 +295,8 @@ void sc_encoder_free(ScEncoder *encoder)
     sc_timer_free(encoder->watchdog);
     sc_timer_free(encoder->later);
     g_clear_error(&encoder->failure);
+    sc_picture_unref(encoder->picture);
+    pixman_region32_fini(&encoder->changes);
     sc_shadow_free(encoder->shadow);
     sc_ladder_free(encoder->ladder);
     g_free(encoder->label);
@@ -301,7 +311,7 @@ gboolean sc_encoder_is_busy(const ScEncoder *encoder)
 
 gboolean sc_encoder_copies(const ScEncoder *encoder, ScFrame *frame)
 {
-    const ScRungImpl *rung = sc_ladder_choose(encoder->ladder, g_get_monotonic_time());
+    const ScRungImpl *rung = sc_ladder_peek(encoder->ladder, g_get_monotonic_time());
 
     return rung == NULL || rung->copies;
 }
@@ -317,6 +327,12 @@ gboolean sc_encoder_absorb(ScEncoder *encoder, ScFrame *frame, GError **error)
     encoder->shadow_time = sc_frame_get_time(frame);
     encoder->owed = TRUE;
     return TRUE;
+}
+
+static Target target_of_shadow(ScEncoder *encoder)
+{
+    return (Target){ sc_shadow_get_width(encoder->shadow), sc_shadow_get_height(encoder->shadow),
+                     sc_shadow_get_fourcc(encoder->shadow) };
 }
 
 gboolean sc_encoder_submit(ScEncoder *encoder, ScFrame *frame, gboolean key, GError **error)
@@ -337,9 +353,7 @@ gboolean sc_encoder_submit(ScEncoder *encoder, ScFrame *frame, gboolean key, GEr
         (frame != NULL && !sc_encoder_absorb(encoder, frame, error))) {
         return FALSE;
     }
-    encoder->busy = TRUE;
-    encoder->key = key;
-    encoder->submit_time = g_get_monotonic_time();
+    put_aside(encoder, key);
     /* Not from here: the thread that is woken up may take this CPU, and the guest would wait for it
      * until our caller lets go of the frame. */
     if (!sc_timer_is_set(encoder->later)) {

@@ -90,27 +90,41 @@ static void rung_clear(Rung *rung)
     }
 }
 
-const ScRungImpl *sc_ladder_choose(ScLadder *ladder, gint64 now)
+/* Its index; the number of rungs if there is none. */
+static guint find_best(const ScLadder *ladder, gint64 now)
 {
     guint usable = 0;
 
     while (usable < ladder->n_rungs && ladder->rungs[usable].obstacle != NULL) {
         usable++;
     }
-    if (usable == ladder->n_rungs) {
-        return NULL;
-    }
-    ladder->current = usable;
-    for (guint i = 0; i < usable; i++) {
-        Rung *rung = &ladder->rungs[i];
-
-        if (!rung->impossible && now >= rung->retry_at) {
-            rung_clear(rung);
-            ladder->current = i;
-            break;
+    for (guint i = 0; i < usable && usable < ladder->n_rungs; i++) {
+        if (!ladder->rungs[i].impossible && now >= ladder->rungs[i].retry_at) {
+            return i;
         }
     }
-    return ladder->rungs[ladder->current].impl;
+    return usable;
+}
+
+const ScRungImpl *sc_ladder_peek(const ScLadder *ladder, gint64 now)
+{
+    guint best = find_best(ladder, now);
+
+    return best < ladder->n_rungs ? ladder->rungs[best].impl : NULL;
+}
+
+const ScRungImpl *sc_ladder_choose(ScLadder *ladder, gint64 now)
+{
+    guint best = find_best(ladder, now);
+
+    if (best == ladder->n_rungs) {
+        return NULL;
+    }
+    ladder->current = best;
+    if (ladder->rungs[best].obstacle != NULL) {
+        rung_clear(&ladder->rungs[best]);
+    }
+    return ladder->rungs[best].impl;
 }
 
 const GError *sc_ladder_get_error(const ScLadder *ladder)

@@ -164,6 +164,7 @@ static void wait_until_blocked(guint n)
     gint64 end = g_get_monotonic_time() + DEADLINE_US;
 
     while (block_count() < n && g_get_monotonic_time() < end) {
+        g_main_context_iteration(NULL, FALSE);
         g_usleep(1000);
     }
     g_assert_cmpuint(block_count(), ==, n);

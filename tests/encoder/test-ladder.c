@@ -103,6 +103,8 @@ static void test_retry(void)
         g_assert_true(sc_ladder_choose(ladder, now) == &last);
         g_assert_true(sc_ladder_choose(ladder, now + delay - 1) == &last);
         now += delay;
+        g_assert_true(sc_ladder_peek(ladder, now) == &best);
+        sc_ladder_note_success(ladder); /* still of the rung that was chosen */
         delay = MIN(2 * delay, SC_LADDER_RETRY_MAX);
     }
     g_assert_cmpuint(sc_ladder_get_step_downs(ladder), ==, 12);
