@@ -154,7 +154,8 @@ static void test_retime(void)
     harness_wait_dropped(&harness, 1);
     g_assert_nonnull(strstr(harness.dropped->message, "belongs to no picture"));
     block_set(BLOCK_NOTHING);
-    harness_encode(&harness, &picture, FALSE);
+    g_assert_true(sc_encoder_submit(harness.encoder, NULL, FALSE, NULL)); /* it is owed */
+    harness_wait_packets(&harness, 2);
     picture_clear(&picture);
     harness_clear(&harness);
 }
@@ -207,6 +208,51 @@ static void test_hang(void)
     picture_clear(&picture);
     harness_clear(&harness);
     g_assert_true(sc_reaper_wait(DEADLINE_US));
+}
+
+static void on_done(GBytes *packet, gboolean is_key, gpointer data)
+{
+    *(GBytes **)data = g_bytes_ref(packet);
+    g_assert_true(is_key);
+}
+
+static void on_failed(const GError *error, gpointer data)
+{
+    g_error("%s", error->message);
+}
+
+/* A pipeline that takes over from another one knows nothing of the picture so far. */
+static void test_takeover(void)
+{
+    static const ScPipelineListener listener = { on_done, on_failed };
+    ScEncoderConfig config = { .codec = SC_CODEC_H264, .bitrate_kbit = 20000, .max_fps = 60 };
+    g_autoptr(GBytes) data = NULL;
+    ScRungRequest request = { .config = &config, .listener = &listener, .listener_data = &data };
+    g_autoptr(GPtrArray) packets = g_ptr_array_new_with_free_func((GDestroyNotify)sc_packet_unref);
+    g_autoptr(ScPicture) picture = NULL;
+    g_autoptr(ScPipeline) pipeline = NULL;
+    g_autofree char *label = NULL;
+    g_autofree char *colorimetry = NULL;
+    g_autofree guint32 *decoded = NULL;
+    guint width, height, n_pictures;
+    pixman_region32_t little;
+    Picture shown;
+
+    picture_init(&shown, 320, 240);
+    pixman_region32_init_rect(&little, 100, 100, 1, 1);
+    gst_video_info_set_format(&request.picture, GST_VIDEO_FORMAT_BGRx, 320, 240);
+    request.picture.fps_n = 60;
+    picture = sc_picture_new(&request.picture, NULL);
+    memcpy(picture->data, shown.pixels, picture->info.size);
+    pipeline = sc_rung_software.open(&request, &label, NULL);
+    sc_pipeline_encode(pipeline, picture, &little, FALSE, 20000);
+    while (data == NULL) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    g_ptr_array_add(packets, sc_packet_new(data, &(ScPacketInfo){ .codec = SC_CODEC_H264 }));
+    decoded = decode(packets, 0, &width, &height, &n_pictures, &colorimetry);
+    check_patches(&shown, decoded, width, 16);
+    picture_clear(&shown);
 }
 
 /* Nobody waits for a pipeline that hangs, whenever the encoder goes. */
@@ -347,6 +393,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/failures/midway/error", "identity error-after=5 ! " X264, test_midway);
     g_test_add_data_func("/failures/midway/ends", "identity eos-after=5 ! " X264, test_midway);
     g_test_add_func("/failures/retime", test_retime);
+    g_test_add_func("/failures/takeover", test_takeover);
     g_test_add_func("/failures/hang", test_hang);
     g_test_add_data_func("/failures/free/pictures", GINT_TO_POINTER(BLOCK_PICTURES),
                          test_free_while_hanging);
