@@ -16,8 +16,8 @@
  * In flight: at most one picture. Every successful submit ends with exactly one call of packet()
  *           or dropped(), unless the encoder is freed first.
  * Lifetime: sc_encoder_free() drops all frame references, calls nothing more and does not wait for
- *           an encoder that hangs: such a pipeline is torn down (or given up) by a thread of its
- * own.
+ *           an encoder that hangs: such a pipeline is torn down by a thread of its own, for which
+ *           exit() waits 1 s at most.
  */
 #pragma once
 
@@ -31,15 +31,16 @@ typedef struct ScEncoder ScEncoder;
 typedef enum {
     SC_ENCODER_AUTO,     /* the whole ladder */
     SC_ENCODER_SOFTWARE, /* the software rung only */
-    SC_ENCODER_CUSTOM,   /* the user's pipeline description only */
+    SC_ENCODER_CUSTOM,   /* the user's pipeline description only; MJPEG as SC_ENCODER_SOFTWARE */
 } ScEncoderKind;
 
 typedef struct {
     ScCodec codec;
     ScEncoderKind kind;
     const char *description; /* SC_ENCODER_CUSTOM: "x264enc ! h264parse": raw video in, H.264 out */
-    guint bitrate_kbit;      /* H.264: target and ceiling, kbit/s */
-    guint max_fps;           /* frames per second the rate control reckons with */
+    guint bitrate_kbit;      /* H.264: target and ceiling, kbit/s, 1 to 2000000; not for
+                              * SC_ENCODER_CUSTOM, where it is the description's business */
+    guint max_fps;           /* frames per second the rate control reckons with, 1 to 1000 */
 } ScEncoderConfig;
 
 typedef struct {
@@ -50,13 +51,14 @@ typedef struct {
      * idle again and its next picture will be a key frame. Submit the current picture again. */
     void (*dropped)(const GError *reason, gpointer data);
 
-    /* No rung works, and none will until something changes. Nothing is in flight. */
+    /* No rung works, and none will until something changes: pictures of another size or format.
+     * Until then submitting fails. Nothing is in flight. */
     void (*failed)(const GError *error, gpointer data);
 } ScEncoderListener;
 
-/* @config and its strings are copied. Fails if SC_ENCODER_CUSTOM's description cannot be built
- * (SC_ERROR_INVALID) or no element for the codec is installed (SC_ERROR_UNSUPPORTED, the message
- * names the package). */
+/* @config and its strings are copied, @listener too, whose members are all mandatory. Fails if
+ * @config is out of range or SC_ENCODER_CUSTOM's description cannot be built (SC_ERROR_INVALID), or
+ * no element for the codec is installed (SC_ERROR_UNSUPPORTED, the message names the package). */
 ScEncoder *sc_encoder_new(const ScEncoderConfig *config, const ScEncoderListener *listener,
                           gpointer data, GError **error);
 

@@ -21,8 +21,8 @@ typedef struct ScPipeline ScPipeline;
 typedef struct {
     const char *fragment;    /* gst-launch: raw video in, coded pictures out */
     const char *output_caps; /* what appsink takes */
-    /* GStreamer-wise the pictures given to sc_pipeline_encode(), and what is made of them before
-     * they enter the fragment (same size; equal to @input: they enter as they are). */
+    /* The pictures given to sc_pipeline_encode(), and what is made of them before they enter the
+     * fragment (same size; if equal they enter as they are). */
     GstVideoInfo input, format;
     /* The element of the fragment that has this name has this property for the bit rate, of which
      * @bitrate_units are one kbit/s; NULL if there is none. */
