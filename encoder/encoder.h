@@ -37,7 +37,8 @@ typedef enum {
 typedef struct {
     ScCodec codec;
     ScEncoderKind kind;
-    const char *description; /* SC_ENCODER_CUSTOM: "x264enc ! h264parse": raw video in, H.264 out */
+    const char *description; /* SC_ENCODER_CUSTOM: raw video in, H.264 out, each picture at
+                              * once: "x264enc tune=zerolatency" */
     guint bitrate_kbit;      /* H.264: target and ceiling, kbit/s, 1 to 2000000; not for
                               * SC_ENCODER_CUSTOM, where it is the description's business */
     guint max_fps;           /* frames per second the rate control reckons with, 1 to 1000 */
