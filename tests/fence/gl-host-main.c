@@ -24,7 +24,7 @@
  *   leds BITS                       the guest sets its keyboard's lamps
  *   quit
  *
- * Reports: "done NUMBER US" (the draw is done, after US microseconds), "ran COUNT",
+ * Reports: "done NUMBER US START" (the draw is done, US microseconds after START), "ran COUNT",
  * "channel TYPE up|down", and input: "key 1e", "motion DX DY DZ BUTTONS", "position X Y BUTTONS",
  * "wheel DZ", "buttons BUTTONS".
  */
@@ -113,7 +113,8 @@ static void draw_done(guint32 number, gint64 held_us, gpointer data)
             pixels[i] = WHITE;
         }
     }
-    say("done %u %" G_GINT64_FORMAT, number, held_us);
+    say("done %u %" G_GINT64_FORMAT " %" G_GINT64_FORMAT, number, held_us,
+        g_get_monotonic_time() - held_us);
     if (self->run_left > 0) {
         sc_timer_set_at(self->next_flip, self->flipped_at + self->interval_us);
     } else if (self->run_total > 0) {
