@@ -11,12 +11,13 @@
 
 /*
  * How long before its time of display a frame should arrive, in milliseconds.
- * H.264: spice-gtk shows what is late at once, but with the time left over as its delay. A little
- * is kept because frames that come in bunches are otherwise skipped.
- * MJPEG: spice-gtk throws away what is late (spice_gst_decoder_queue_frame), so it must allow for
+ * H.264: spice-gtk waits for that time, but shows what is late at once. (Each picture inherits the
+ * time of the one before, because its access unit begins with the delimiter sent after that one; so
+ * at usual frame rates all are a little late, which is just right.)
+ * MJPEG: spice-gtk throws away what is late (mjpeg_decoder_queue_frame), so it must allow for
  * the time a picture takes on the network.
  */
-#define MARGIN_H264 15
+#define MARGIN_H264 5
 #define MARGIN_MJPEG 100
 
 typedef int (*ClockGettime)(clockid_t clock, struct timespec *now);
