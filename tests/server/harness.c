@@ -231,7 +231,7 @@ static GstElement *make_pipeline(ScCodec codec, int width, int height, guint key
                                   even_width, even_height, key_interval);
     }
     description = g_strdup_printf("appsrc name=source format=time caps=video/x-raw,format=BGRx,"
-                                  "width=%d,height=%d,framerate=0/1 ! %s ! "
+                                  "width=%d,height=%d,framerate=60/1 ! %s ! "
                                   "appsink name=sink sync=false",
                                   width, height, encoder);
     pipeline = gst_parse_launch(description, &error);

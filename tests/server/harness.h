@@ -31,7 +31,7 @@ struct Harness {
     char *directory;
 };
 
-/* g_test_init() and gst_init(), and lets libspice-server and GLib warn: of connections that break. */
+/* g_test_init() and gst_init(). Lets libspice-server warn, as it does of connections that break. */
 void harness_init(int *argc, char ***argv);
 
 /* @address NULL: a unix socket of its own. @password may be NULL. */
