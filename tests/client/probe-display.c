@@ -102,8 +102,9 @@ static gboolean on_overlay(SpiceDisplayChannel *display, GstPipeline *pipeline, 
         return FALSE;
     }
     sink = gst_element_factory_make("appsink", NULL);
-    /* Shows frames when they are due, as a sink with a window does. */
-    g_object_set(sink, "caps", caps, "sync", TRUE, NULL);
+    /* Frames as they are decoded. A sink with a window waits until they are due, which h264parse
+     * makes later by one frame of the rate that the SPS tells (its VUI timing). */
+    g_object_set(sink, "caps", caps, "sync", FALSE, NULL);
     gst_app_sink_set_callbacks(GST_APP_SINK(sink), &callbacks, probe, NULL);
     g_object_set(pipeline, "video-sink", sink, NULL);
     return TRUE;
