@@ -69,6 +69,28 @@ static void unwatch_channel(gpointer data)
     g_object_unref(channel);
 }
 
+static void end_channels(SpiceSession *session)
+{
+    g_autoptr(GList) channels = spice_session_get_channels(session);
+
+    for (GList *link = channels; link != NULL; link = link->next) {
+        spice_channel_disconnect(link->data, SPICE_CHANNEL_NONE);
+    }
+}
+
+static gboolean bury_session(gpointer data)
+{
+    end_channels(data); /* again: this is lost on one that had yet to start */
+    spice_session_disconnect(data);
+    return G_SOURCE_REMOVE;
+}
+
+/*
+ * spice-gtk stumbles over a session that goes while one of its channels has yet to start (its
+ * socket leaks) or is in the middle of a signal (it goes on without the session). Both are pending
+ * as idle sources, so the session is let go when none is left: after the channels were told to end,
+ * lest one that never stops talking keeps it alive.
+ */
 static void drop_link(SpiceSource *self)
 {
     if (self->session == NULL) {
@@ -79,10 +101,8 @@ static void drop_link(SpiceSource *self)
     g_clear_pointer(&self->cursor, sc_spice_cursor_free);
     g_clear_pointer(&self->input, sc_spice_input_free);
     g_ptr_array_set_size(self->channels, 0);
-    /* Not by the last unref: a channel whose coroutine has yet to start must start first, or
-     * spice-gtk leaks its socket. This one goes to pieces from an idle source, in order. */
-    spice_session_disconnect(self->session);
-    g_clear_object(&self->session);
+    end_channels(self->session);
+    g_idle_add_full(G_PRIORITY_LOW, bury_session, g_steal_pointer(&self->session), g_object_unref);
 }
 
 /* Takes @reason. */

@@ -189,6 +189,32 @@ static void test_abrupt_ends(void)
     link_free(link);
 }
 
+static void live_short_lives(Link *link, int n)
+{
+    for (int i = 0; i < n; i++) {
+        watcher_free(link->watcher);
+        link->watcher = watcher_new(link->path);
+        iterate_for(g_test_rand_int_range(0, 40) * 1000);
+    }
+    iterate_for(NOTHING_HAPPENS_US);
+}
+
+/* The source is freed at any moment of the link's beginning. */
+static void test_short_lives(void)
+{
+    Link *link = rude_link_new();
+    guint fds = count_open_fds();
+
+    live_short_lives(link, 60);
+    g_clear_pointer(&link->watcher, watcher_free);
+    iterate_for(NOTHING_HAPPENS_US);
+    link->watcher = watcher_new(link->path);
+    wait_until(link->watcher->state == SC_SOURCE_CONNECTED);
+    iterate_for(4 * NOTHING_HAPPENS_US);
+    g_assert_cmpuint(count_open_fds(), ==, fds);
+    link_free(link);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -201,5 +227,6 @@ int main(int argc, char **argv)
     g_test_add_func("/fence/rude/draw-without-scanout", test_draw_without_scanout);
     g_test_add_func("/fence/rude/scanout-without-descriptor", test_scanout_without_descriptor);
     g_test_add_func("/fence/rude/abrupt-ends", test_abrupt_ends);
+    g_test_add_func("/fence/rude/short-lives", test_short_lives);
     return g_test_run();
 }
