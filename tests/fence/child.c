@@ -11,7 +11,9 @@
 
 struct Child {
     char *name;
-    GPid pid; /* 0 once it was waited for */
+    GPid pid;           /* 0 once it was waited for */
+    gboolean has_ended; /* by itself */
+    int status;         /* of that, as from waitpid(); 0 again when the test knows it */
     int in, out;
     GSource *source;
     GString *partial;
@@ -19,9 +21,11 @@ struct Child {
     GPtrArray *untaken; /* some of them */
 };
 
-static void die_with_parent(gpointer data)
+static void set_up_child(gpointer data)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    dup2(STDOUT_FILENO, STDERR_FILENO);
+    signal(SIGPIPE, SIG_DFL);
 }
 
 static gboolean on_output(int fd, GIOCondition condition, gpointer data)
@@ -32,10 +36,11 @@ static gboolean on_output(int fd, GIOCondition condition, gpointer data)
     char *end;
 
     if (n <= 0) {
-        int status = 0;
-
-        self->pid = self->pid != 0 && waitpid(self->pid, &status, 0) > 0 ? 0 : self->pid;
-        g_test_message("%s is gone: wait status 0x%x", self->name, (guint)status);
+        if (self->pid != 0 && waitpid(self->pid, &self->status, 0) > 0) {
+            self->pid = 0;
+            self->has_ended = TRUE;
+            g_test_message("%s has ended: 0x%x", self->name, (guint)self->status);
+        }
         return G_SOURCE_REMOVE;
     }
     g_string_append_len(self->partial, buffer, n);
@@ -55,7 +60,7 @@ static char **collect_argv(const char *program, va_list args)
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
     const char *arg;
 
-    if (strchr(program, '/') != NULL) {
+    if (g_path_is_absolute(program)) {
         g_strv_builder_add(builder, program);
     } else {
         g_autofree char *path = g_test_build_filename(G_TEST_BUILT, program, NULL);
@@ -75,6 +80,7 @@ Child *child_new(const char *program, ...)
     g_auto(GStrv) argv = NULL;
     va_list args;
 
+    signal(SIGPIPE, SIG_IGN); /* writing to a child that has ended is an error, not our end */
     va_start(args, program);
     argv = collect_argv(program, args);
     va_end(args);
@@ -83,8 +89,7 @@ Child *child_new(const char *program, ...)
     self->lines = g_ptr_array_new_with_free_func(g_free);
     self->untaken = g_ptr_array_new();
     g_spawn_async_with_pipes(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_SEARCH_PATH,
-                             die_with_parent, NULL, &self->pid, &self->in, &self->out, NULL,
-                             &error);
+                             set_up_child, NULL, &self->pid, &self->in, &self->out, NULL, &error);
     g_assert_no_error(error);
     self->source = g_unix_fd_source_new(self->out, G_IO_IN | G_IO_HUP);
     g_source_set_callback(self->source, G_SOURCE_FUNC(on_output), self, NULL);
@@ -92,20 +97,43 @@ Child *child_new(const char *program, ...)
     return self;
 }
 
+void child_signal(Child *self, int signal_number)
+{
+    g_assert_cmpint(self->pid, !=, 0);
+    g_assert_no_errno(kill(self->pid, signal_number));
+}
+
 void child_kill(Child *self)
 {
+    if (self == NULL) {
+        return;
+    }
+    self->status = 0;
     if (self->pid == 0) {
         return;
     }
-    kill(self->pid, SIGKILL);
+    child_signal(self, SIGKILL);
     waitpid(self->pid, NULL, 0);
     self->pid = 0;
+}
+
+int child_wait(Child *self)
+{
+    int status;
+
+    wait_until(self->has_ended);
+    status = self->status;
+    self->status = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 void child_free(Child *self)
 {
     if (self == NULL) {
         return;
+    }
+    if (self->status != 0) {
+        g_error("%s has ended with wait status 0x%x", self->name, (guint)self->status);
     }
     child_kill(self);
     g_source_destroy(self->source);
@@ -148,7 +176,7 @@ void child_ask(Child *self, const char *format, ...)
     g_free(child_expect(self, "ok"));
 }
 
-static char *take_line(Child *self, const char *prefix)
+char *child_take(Child *self, const char *prefix)
 {
     for (guint i = 0; i < self->untaken->len; i++) {
         const char *line = self->untaken->pdata[i];
@@ -166,7 +194,7 @@ char *child_expect(Child *self, const char *prefix)
     gint64 end = g_get_monotonic_time() + TEST_DEADLINE_US;
     char *rest;
 
-    while ((rest = take_line(self, prefix)) == NULL) {
+    while ((rest = child_take(self, prefix)) == NULL) {
         if (!iterate_until(end)) {
             g_error("%s does not say '%s'", self->name, prefix);
         }

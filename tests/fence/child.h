@@ -2,7 +2,7 @@
 /*
  * A program that is told what to do by lines and reports in lines (gl-host, rude-host, a QEMU
  * monitor), in a process of its own: it may hang, crash or be killed without the test doing so.
- * It dies with the test.
+ * It dies with the test; what it says on standard error counts as lines, too.
  *
  * Thread: one; the waiting functions run the default main context meanwhile. What does not come
  * within 20 s fails the test.
@@ -17,14 +17,20 @@ G_BEGIN_DECLS
 
 typedef struct Child Child;
 
-/* @program: beside the test program unless it has a slash. The arguments end with NULL. */
+/* @program: a path relative to the test program. The arguments end with NULL. */
 Child *child_new(const char *program, ...) G_GNUC_NULL_TERMINATED;
 
-/* Kills it if it still runs. */
+/* Kills it if it still runs. If it has ended by itself, not well, and nobody has waited for that or
+ * killed it afterwards, the test fails. */
 void child_free(Child *child);
 
-/* By SIGKILL, and waits for the end. */
+/* By SIGKILL, and waits for the end. NULL is ignored. */
 void child_kill(Child *child);
+
+void child_signal(Child *child, int signal_number);
+
+/* Waits until it ends by itself; its exit status, -1 if it was a signal. */
+int child_wait(Child *child);
 
 void child_say(Child *child, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
@@ -34,6 +40,9 @@ void child_ask(Child *child, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Waits for a line that begins with @prefix among those not yet taken, and takes it; the result is
  * what follows the prefix, to be freed. */
 char *child_expect(Child *child, const char *prefix);
+
+/* The same without waiting: NULL if there is none. */
+char *child_take(Child *child, const char *prefix);
 
 /* Waits for it to say anything, without running the main context. */
 void child_wait_readable(Child *child);

@@ -12,7 +12,7 @@
  *                                   the one before is done (and INTERVAL_MS after it began); ends
  *                                   with "ran COUNT"
  *   poison on|off                   overwrite a buffer as soon as its draw is done: whoever reads
- *                                   it later reads white
+ *                                   it later reads white, which is number 4294967295
  *   disable                         no scanout
  *   offer WxH STRIDE FOURCC BYTES   a scanout of these numbers on a memfd of BYTES
  *   offer-pipe WxH STRIDE FOURCC    the same on a pipe, which cannot be mapped

@@ -15,11 +15,10 @@ static void start_qemu(Link *link, gboolean paused)
     g_autofree char *spice = g_strdup_printf("unix=on,addr=%s,disable-ticketing=on", link->path);
 
     child_free(link->host);
-    link->host =
-        child_new("/bin/sh", "-c", "exec \"$0\" \"$@\" 2>&1", "qemu-system-x86_64", "-nodefaults",
-                  "-no-user-config", "-machine", "pc", "-accel", "tcg", "-m", "32", "-vga", "std",
-                  "-display", "none", "-device", "qemu-xhci", "-device", "usb-tablet", "-spice",
-                  spice, "-qmp", "stdio", "-trace", "input_event_*", paused ? "-S" : NULL, NULL);
+    link->host = child_new("/usr/bin/env", "qemu-system-x86_64", "-nodefaults", "-no-user-config",
+                           "-machine", "pc", "-accel", "tcg", "-m", "32", "-vga", "std", "-display",
+                           "none", "-device", "qemu-xhci", "-device", "usb-tablet", "-spice", spice,
+                           "-qmp", "stdio", "-trace", "input_event_*", paused ? "-S" : NULL, NULL);
     child_say(link->host, "{ \"execute\": \"qmp_capabilities\" }");
     g_free(child_expect(link->host, "{\"return\": {}}"));
 }
