@@ -58,7 +58,8 @@ static void close_handle(ScVaHandles *handles, guint32 handle)
         g_hash_table_insert(handles->counts, key, GUINT_TO_POINTER(count - 1));
     } else {
         g_hash_table_remove(handles->counts, key);
-        drmCloseBufferHandle(handles->drm_fd, handle);
+        if (drmCloseBufferHandle(handles->drm_fd, handle) < 0)
+            g_critical("GEM handle %u: %s", handle, g_strerror(errno)); /* we lost count */
     }
     g_mutex_unlock(&handles->lock);
 }

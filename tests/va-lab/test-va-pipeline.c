@@ -55,33 +55,38 @@ static void expect(const Case *test, guint number, guint x, guint y, double yuv[
         yuv[i] = color >> (16 - 8 * i) & 0xff;
 }
 
-/* In the middle of every bar, in the three parts of its height. */
+static void check_pixel(const Case *test, guint number, const GstVideoFrame *frame, guint x,
+                        guint y)
+{
+    double wanted[3];
+    expect(test, number, x, y, wanted);
+    for (guint i = 0; i < 3; i++) {
+        guint shift = i == 0 ? 0 : 1;
+        const guint8 *plane = GST_VIDEO_FRAME_PLANE_DATA(frame, i);
+        guint8 is = plane[(y >> shift) * GST_VIDEO_FRAME_PLANE_STRIDE(frame, i) + (x >> shift)];
+        if (fabs(is - wanted[i]) > 4)
+            g_error("picture %u at %u,%u: component %u is %u, should be %.1f", number, x, y, i, is,
+                    wanted[i]);
+    }
+}
+
+/* In the middle of every bar, in the three parts of its height; and in the last corner. */
 static void check_picture(const Case *test, guint number, GstSample *sample)
 {
+    const ScLabPipelineConfig *pictures = &test->pictures;
     GstVideoInfo info;
     GstVideoFrame frame;
     g_assert_true(gst_video_info_from_caps(&info, gst_sample_get_caps(sample)));
     g_assert_true(gst_video_frame_map(&frame, &info, gst_sample_get_buffer(sample), GST_MAP_READ));
     g_assert_cmpint(GST_VIDEO_FRAME_FORMAT(&frame), ==, GST_VIDEO_FORMAT_I420);
-    g_assert_cmpint(GST_VIDEO_FRAME_WIDTH(&frame), ==, test->pictures.width);
-    g_assert_cmpint(GST_VIDEO_FRAME_HEIGHT(&frame), ==, test->pictures.height);
+    g_assert_cmpint(GST_VIDEO_FRAME_WIDTH(&frame), ==, pictures->width);
+    g_assert_cmpint(GST_VIDEO_FRAME_HEIGHT(&frame), ==, pictures->height);
     for (guint bar = 0; bar < 8; bar++) {
-        for (guint part = 0; part < 3; part++) {
-            guint x = (2 * bar + 1) * test->pictures.width / 16;
-            guint y = (2 * part + 1) * test->pictures.height / 6;
-            double wanted[3];
-            expect(test, number, x, y, wanted);
-            for (guint i = 0; i < 3; i++) {
-                guint shift = i == 0 ? 0 : 1;
-                const guint8 *plane = GST_VIDEO_FRAME_PLANE_DATA(&frame, i);
-                guint8 is =
-                    plane[(y >> shift) * GST_VIDEO_FRAME_PLANE_STRIDE(&frame, i) + (x >> shift)];
-                if (fabs(is - wanted[i]) > 4)
-                    g_error("picture %u at %u,%u: component %u is %u, should be %.1f", number, x, y,
-                            i, is, wanted[i]);
-            }
-        }
+        for (guint part = 0; part < 3; part++)
+            check_pixel(test, number, &frame, (2 * bar + 1) * pictures->width / 16,
+                        (2 * part + 1) * pictures->height / 6);
     }
+    check_pixel(test, number, &frame, pictures->width - 1, pictures->height - 1);
     gst_video_frame_unmap(&frame);
 }
 
