@@ -26,6 +26,8 @@ void sc_lab_enter(char **argv)
     g_autoptr(GPtrArray) command = g_ptr_array_new();
     g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
     g_ptr_array_add(command, SC_LAB_DIR "/mock-node");
+    g_ptr_array_add(command, "--plugins");
+    g_ptr_array_add(command, SC_LAB_PLUGINS);
     g_ptr_array_add(command, self);
     for (char **argument = argv + 1; *argument; argument++)
         g_ptr_array_add(command, *argument);

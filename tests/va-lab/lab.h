@@ -12,6 +12,9 @@
 
 G_BEGIN_DECLS
 
+/* The GStreamer plugins that tests may use, for --plugins of with-driver and mock-node. */
+#define SC_LAB_PLUGINS "app,coreelements,libav,va,videoparsersbad"
+
 /*
  * To be called first in main(): unless the lab is set up already, runs the program again with
  * @argv under mock-node. Exits with 77 (skipped) and says why if that is not possible.

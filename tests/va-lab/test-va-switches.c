@@ -118,7 +118,7 @@ static void run_hang(void)
     ScLabPipeline *pipeline = new_pipeline();
     g_assert_true(encodes(pipeline, 0));
     sc_lab_pipeline_push(pipeline, 1);
-    g_assert_null(sc_lab_pipeline_pull(pipeline, GST_SECOND / 2));
+    g_assert_null(sc_lab_pipeline_pull(pipeline, GST_SECOND / 5));
     g_assert_null(sc_lab_pipeline_get_error(pipeline));
     _exit(EXIT_SUCCESS); /* stopping the pipeline would hang, too */
 }
@@ -129,17 +129,21 @@ static void check_hang(ScLabTrace *trace)
     g_assert_cmpuint(sc_lab_trace_count(trace, "encode-end", "frame", "1", NULL), ==, 0);
 }
 
-/* GStreamer copies what the driver does not import and says nothing; the trace does. */
+/* What the driver does not import, GStreamer 1.22 copies and says nothing; 1.26 gives up. Only the
+ * trace tells. */
+static void run_refused(void)
+{
+    g_autoptr(ScLabPipeline) pipeline = new_pipeline();
+    encodes(pipeline, 0);
+}
+
 static void check_refused(ScLabTrace *trace)
 {
-    g_assert_cmpuint(sc_lab_trace_count(trace, "import", "result", "refused", NULL), ==, 3);
     g_assert_cmpuint(sc_lab_trace_count(trace, "import", "result", "ok", NULL), ==, 0);
-    g_assert_cmpuint(sc_lab_trace_count(trace, "encode-end", "status", "0", NULL), ==, 3);
-    for (guint i = 0; i < 3; i++) {
-        const ScLabEvent *event = sc_lab_trace_find(trace, i, "import", NULL);
-        g_assert_null(sc_lab_trace_find(trace, 0, "encode-end", "origin",
-                                        sc_lab_event_get(event, "inode"), NULL));
-    }
+    const ScLabEvent *event = sc_lab_trace_find(trace, 0, "import", "result", "refused", NULL);
+    g_assert_nonnull(event);
+    g_assert_null(sc_lab_trace_find(trace, 0, "encode-end", "origin",
+                                    sc_lab_event_get(event, "inode"), NULL));
 }
 
 static gboolean has_element(const char *name)
@@ -207,7 +211,7 @@ static const Case cases[] = {
     { "fail-encodes", "FAIL_ENCODES=2", run_fail, check_fail },
     { "lost-at", "LOST_AT=2", run_lost, check_lost },
     { "hang-at", "HANG_AT=1", run_hang, check_hang },
-    { "refuse-formats", "REFUSE_FORMATS=XR24", run_three, check_refused },
+    { "refuse-formats", "REFUSE_FORMATS=XR24", run_refused, check_refused },
     { "low-power", "ENTRY_POINTS=lp,vpp", run_low_power, NULL },
     { "low-power-too", "ENTRY_POINTS=slice,lp,vpp", run_both, NULL },
     { "no-encoder", "ENTRY_POINTS=vpp", run_no_encoder, NULL },
@@ -231,7 +235,9 @@ static void spawn(const Case *test)
     environment = g_environ_unsetenv(environment, "GST_REGISTRY"); /* it depends on the switches */
     g_autoptr(GError) error = NULL;
     int status;
-    const char *arguments[] = { SC_LAB_DIR "/with-driver", program, test->name, NULL };
+    const char *arguments[] = {
+        SC_LAB_DIR "/with-driver", "--plugins", SC_LAB_PLUGINS, program, test->name, NULL
+    };
     if (!g_spawn_sync(NULL, (char **)arguments, environment, G_SPAWN_DEFAULT, NULL, NULL, NULL,
                       NULL, &status, &error) ||
         !g_spawn_check_wait_status(status, &error))
