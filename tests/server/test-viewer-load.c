@@ -78,7 +78,8 @@ static void test_cycles(void)
                    (after.heap - before.heap) / (gssize)n_cycles,
                    (after.cpu - before.cpu) / n_cycles);
     g_assert_cmpuint(after.fds, ==, before.fds);
-    g_assert_cmpuint(after.threads, ==, before.threads);
+    /* Fewer is no leak: GLib lets idle threads of its pools go. */
+    g_assert_cmpuint(after.threads, <=, before.threads);
 }
 
 static int connect_raw(Harness *harness)
