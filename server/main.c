@@ -13,6 +13,8 @@
 /* The exit status; scancast(1) lists them. */
 enum { EXIT_CLEAN = 0, EXIT_RUNTIME = 1, EXIT_USAGE = 2 };
 
+#define MAX_IDLE_CALLS 1000
+
 typedef struct {
     GMainLoop *loop;
     int status;
@@ -44,6 +46,14 @@ static int fail(const GError *error)
     return is_usage ? EXIT_USAGE : EXIT_RUNTIME;
 }
 
+/* What was freed ends in idle calls here and there (spice-gtk's sessions do). They are not many;
+ * one that never ends must not keep the program. */
+static void finish_idle_calls(void)
+{
+    for (int i = 0; i < MAX_IDLE_CALLS && g_main_context_iteration(NULL, FALSE); i++) {
+    }
+}
+
 static int run(const ScOptions *options)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
@@ -71,6 +81,7 @@ int main(int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(ScOptions) options = NULL;
+    int status;
 
     setlocale(LC_ALL, "");
     signal(SIGPIPE, SIG_IGN);
@@ -83,5 +94,7 @@ int main(int argc, char **argv)
         printf("%s\n", PACKAGE_STRING);
         return EXIT_CLEAN;
     }
-    return run(options);
+    status = run(options);
+    finish_idle_calls();
+    return status;
 }
