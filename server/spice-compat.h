@@ -9,7 +9,10 @@
  *    same, only the newer one has spice_qxl_gl_scanout2().
  *  - spice-gtk's h264parse hands an access unit to the decoder only when the next one begins
  *    (34 ms at 30 fps). An access unit delimiter and a minimal SEI after every access unit tell it
- *    that the unit is complete.
+ *    that the unit is complete. They go as a message of their own: the parser gives an access unit
+ *    the time of the message in which it begins, which is where its delimiter is, and spice-gtk
+ *    finds a decoded picture by that time. Were it the message of the picture before, which is
+ *    shown and forgotten, the second picture of every stream would be lost.
  *
  * The stamp is changed by this file's clock_gettime(), which libspice-server finds before the C
  * library's where the program is linked with -export-dynamic. Elsewhere it is without effect.
@@ -22,7 +25,7 @@
 
 G_BEGIN_DECLS
 
-/* What to append to each H.264 access unit. Constant, stays ours. */
+/* What to send after each H.264 access unit. Constant, stays ours. */
 GBytes *sc_spice_compat_get_h264_tail(void);
 
 /* Bracket the moment in which libspice-server stamps a data message: between its read of the

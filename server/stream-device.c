@@ -22,14 +22,14 @@
 G_STATIC_ASSERT(sizeof(StreamMsgFormat) <= sizeof(StreamMsgCursorSet));
 G_STATIC_ASSERT(sizeof(StreamMsgCursorMove) <= sizeof(StreamMsgCursorSet));
 
-/* A message on its way to the library, in pieces: nothing is copied together. */
+/* A message on its way to the library, in two pieces: nothing is copied together. */
 typedef struct {
     StreamMsgType type; /* STREAM_TYPE_INVALID: none */
     guint8 head[MAX_HEAD_SIZE];
     gsize head_size;
-    GBytes *parts[2]; /* NULL where there is none */
+    GBytes *body; /* NULL where there is none */
     gsize size, position;
-    ScPacket *packet; /* STREAM_TYPE_DATA */
+    ScPacket *packet; /* STREAM_TYPE_DATA, but for the tail of one */
 } Message;
 
 struct ScStreamDevice {
@@ -40,6 +40,7 @@ struct ScStreamDevice {
     Message message;
     GQueue packets;
     gsize queued_bytes; /* of the packets and of the one in the message */
+    gboolean tail_due;  /* the last packet was H.264, what completes it comes next */
 
     gboolean has_format; /* the display was told the following */
     ScPacketInfo format; /* codec, width and height only */
@@ -68,19 +69,18 @@ static guint8 get_spice_codec(ScCodec codec)
     g_return_val_if_reached(SPICE_VIDEO_CODEC_TYPE_MJPEG);
 }
 
-/* Takes @first and @second. */
+/* Takes @body. */
 static void message_init(Message *message, StreamMsgType type, gconstpointer fixed,
-                         gsize fixed_size, GBytes *first, GBytes *second)
+                         gsize fixed_size, GBytes *body)
 {
-    gsize body_size = fixed_size + (first != NULL ? g_bytes_get_size(first) : 0) +
-                      (second != NULL ? g_bytes_get_size(second) : 0);
+    gsize body_size = fixed_size + (body != NULL ? g_bytes_get_size(body) : 0);
     StreamDevHeader header = {
         .protocol_version = STREAM_DEVICE_PROTOCOL,
         .type = GUINT16_TO_LE(type),
         .size = GUINT32_TO_LE(body_size),
     };
 
-    *message = (Message){ .type = type, .parts = { first, second } };
+    *message = (Message){ .type = type, .body = body };
     memcpy(message->head, &header, sizeof header);
     if (fixed_size > 0) {
         memcpy(message->head + sizeof header, fixed, fixed_size);
@@ -91,8 +91,7 @@ static void message_init(Message *message, StreamMsgType type, gconstpointer fix
 
 static void message_clear(Message *message)
 {
-    g_clear_pointer(&message->parts[0], g_bytes_unref);
-    g_clear_pointer(&message->parts[1], g_bytes_unref);
+    g_clear_pointer(&message->body, g_bytes_unref);
     g_clear_pointer(&message->packet, sc_packet_unref);
     message->type = STREAM_TYPE_INVALID;
 }
@@ -100,26 +99,19 @@ static void message_clear(Message *message)
 /* Copies what follows, all that is asked for: libspice-server does not come back for a rest. */
 static gsize message_copy(const Message *message, guint8 *buffer, gsize size)
 {
-    const guint8 *piece = message->head;
-    gsize piece_size = message->head_size;
     gsize offset = message->position;
-    gsize copied = 0;
+    gsize from_head;
 
-    size = MIN(size, message->size - message->position);
-    for (guint i = 0; copied < size; i++) {
-        if (offset < piece_size) {
-            gsize part = MIN(size - copied, piece_size - offset);
+    size = MIN(size, message->size - offset);
+    from_head = offset < message->head_size ? MIN(size, message->head_size - offset) : 0;
+    memcpy(buffer, message->head + MIN(offset, message->head_size), from_head);
+    if (size > from_head) {
+        const guint8 *body = g_bytes_get_data(message->body, NULL);
 
-            memcpy(buffer + copied, piece + offset, part);
-            copied += part;
-            offset = piece_size;
-        }
-        if (copied < size) {
-            offset -= piece_size;
-            piece = g_bytes_get_data(message->parts[i], &piece_size);
-        }
+        memcpy(buffer + from_head, body + offset + from_head - message->head_size,
+               size - from_head);
     }
-    return copied;
+    return size;
 }
 
 static void begin_cursor(ScStreamDevice *device)
@@ -148,7 +140,7 @@ static void begin_cursor(ScStreamDevice *device)
     set.hot_spot_x = GUINT16_TO_LE(set.hot_spot_x);
     set.hot_spot_y = GUINT16_TO_LE(set.hot_spot_y);
     message_init(&device->message, STREAM_TYPE_CURSOR_SET, &set, sizeof set,
-                 g_bytes_new_take(pixels, n_pixels * sizeof *pixels), NULL);
+                 g_bytes_new_take(pixels, n_pixels * sizeof *pixels));
     device->cursor_changed = FALSE;
     device->position_changed = device->has_position;
 }
@@ -161,7 +153,7 @@ static void begin_position(ScStreamDevice *device)
         .y = GINT32_TO_LE(CLAMP(device->y, G_MININT16, G_MAXINT16)),
     };
 
-    message_init(&device->message, STREAM_TYPE_CURSOR_MOVE, &move, sizeof move, NULL, NULL);
+    message_init(&device->message, STREAM_TYPE_CURSOR_MOVE, &move, sizeof move, NULL);
     device->position_changed = FALSE;
 }
 
@@ -173,24 +165,25 @@ static void begin_format(ScStreamDevice *device, const ScPacketInfo *info)
         .codec = get_spice_codec(info->codec),
     };
 
-    message_init(&device->message, STREAM_TYPE_FORMAT, &format, sizeof format, NULL, NULL);
+    message_init(&device->message, STREAM_TYPE_FORMAT, &format, sizeof format, NULL);
     device->format = *info;
     device->has_format = TRUE;
-}
-
-static GBytes *get_tail(ScCodec codec)
-{
-    return codec == SC_CODEC_H264 ? sc_spice_compat_get_h264_tail() : NULL;
 }
 
 /* Takes @packet. */
 static void begin_data(ScStreamDevice *device, ScPacket *packet)
 {
-    GBytes *tail = get_tail(sc_packet_get_info(packet)->codec);
-
     message_init(&device->message, STREAM_TYPE_DATA, NULL, 0,
-                 g_bytes_ref(sc_packet_get_data(packet)), tail != NULL ? g_bytes_ref(tail) : NULL);
+                 g_bytes_ref(sc_packet_get_data(packet)));
     device->message.packet = packet;
+    device->tail_due = sc_packet_get_info(packet)->codec == SC_CODEC_H264;
+}
+
+static void begin_tail(ScStreamDevice *device)
+{
+    message_init(&device->message, STREAM_TYPE_DATA, NULL, 0,
+                 g_bytes_ref(sc_spice_compat_get_h264_tail()));
+    device->tail_due = FALSE;
 }
 
 /* FALSE if there is nothing to send. */
@@ -199,6 +192,10 @@ static gboolean begin_message(ScStreamDevice *device)
     ScPacket *packet = g_queue_peek_head(&device->packets);
     const ScPacketInfo *info;
 
+    if (device->tail_due) {
+        begin_tail(device);
+        return TRUE;
+    }
     if (device->cursor_changed) {
         begin_cursor(device);
         return TRUE;
@@ -247,7 +244,7 @@ static int device_read(SpiceCharDeviceInstance *instance, uint8_t *buffer, int s
     if (message->position == message->size) {
         finish_message(device);
     } else if (message->type == STREAM_TYPE_DATA && message->position == message->head_size) {
-        sc_spice_compat_begin_stamp(sc_packet_get_info(message->packet)->codec);
+        sc_spice_compat_begin_stamp(device->format.codec);
     }
     return copied;
 }
@@ -265,6 +262,7 @@ static gboolean answer(gpointer data)
 
     device->answer_id = 0;
     device->has_format = FALSE;
+    device->tail_due = FALSE;
     device->listener.codecs(device->codecs, device->data);
     wake_up(device);
     return G_SOURCE_REMOVE;
@@ -406,10 +404,9 @@ void sc_stream_device_open(ScStreamDevice *device)
 
 gboolean sc_stream_device_send_packet(ScStreamDevice *device, ScPacket *packet)
 {
-    GBytes *tail = get_tail(sc_packet_get_info(packet)->codec);
     gsize size = g_bytes_get_size(sc_packet_get_data(packet));
 
-    if (size == 0 || size > MAX_DATA_SIZE - (tail != NULL ? g_bytes_get_size(tail) : 0)) {
+    if (size == 0 || size > MAX_DATA_SIZE) {
         g_warning("a packet of %zu bytes cannot be sent", size);
         return FALSE;
     }
