@@ -50,6 +50,9 @@ struct ScStreamDevice {
     int x, y;
     gboolean has_position, position_changed;
 
+    gboolean is_waking; /* the library reads because we asked it to */
+    guint wake_id;      /* we shall */
+
     /* From the library. */
     guint8 in[MAX_IN_SIZE];
     gsize in_size;
@@ -228,6 +231,41 @@ static void finish_message(ScStreamDevice *device)
     }
 }
 
+/* Tells the library that there is something to read. */
+static void wake_up(ScStreamDevice *device)
+{
+    device->is_waking = TRUE;
+    spice_server_char_device_wakeup(&device->instance);
+    device->is_waking = FALSE;
+    sc_spice_compat_end_stamp();
+}
+
+static gboolean on_wake(gpointer data)
+{
+    ScStreamDevice *device = data;
+
+    device->wake_id = 0;
+    wake_up(device);
+    return G_SOURCE_REMOVE;
+}
+
+/*
+ * The library reads of its own accord when its queue has become empty, also because it is throwing
+ * that queue away with a client: what it got then would go into a list that it is just clearing
+ * (RedChannelClient::disconnect, StreamDataItem::~StreamDataItem). So it gets nothing before the
+ * main loop has come round.
+ */
+static gboolean may_read(ScStreamDevice *device)
+{
+    gboolean has_news =
+        device->packets.length > 0 || device->cursor_changed || device->position_changed;
+
+    if (!device->is_waking && has_news && device->wake_id == 0) {
+        device->wake_id = g_idle_add_full(G_PRIORITY_DEFAULT, on_wake, device, NULL);
+    }
+    return device->is_waking && device->answer_id == 0;
+}
+
 static int device_read(SpiceCharDeviceInstance *instance, uint8_t *buffer, int size)
 {
     ScStreamDevice *device = SPICE_CONTAINEROF(instance, ScStreamDevice, instance);
@@ -235,7 +273,7 @@ static int device_read(SpiceCharDeviceInstance *instance, uint8_t *buffer, int s
     gsize copied;
 
     sc_spice_compat_end_stamp();
-    if (size <= 0 || device->answer_id != 0 ||
+    if (size <= 0 || !may_read(device) ||
         (message->type == STREAM_TYPE_INVALID && !begin_message(device))) {
         return 0;
     }
@@ -247,13 +285,6 @@ static int device_read(SpiceCharDeviceInstance *instance, uint8_t *buffer, int s
         sc_spice_compat_begin_stamp(device->format.codec);
     }
     return copied;
-}
-
-/* Tells the library that there is something to read. It may be reading already. */
-static void wake_up(ScStreamDevice *device)
-{
-    spice_server_char_device_wakeup(&device->instance);
-    sc_spice_compat_end_stamp();
 }
 
 static gboolean answer(gpointer data)
@@ -390,6 +421,7 @@ void sc_stream_device_free(ScStreamDevice *device)
         return;
     }
     g_clear_handle_id(&device->answer_id, g_source_remove);
+    g_clear_handle_id(&device->wake_id, g_source_remove);
     message_clear(&device->message);
     g_queue_clear_full(&device->packets, (GDestroyNotify)sc_packet_unref);
     sc_cursor_unref(device->cursor);

@@ -364,6 +364,21 @@ const char *probe_wait(ProbeChild *probe, const char *prefix)
     return line;
 }
 
+static gboolean has_inputs(const ProbeChild *probe)
+{
+    for (guint i = 0; i < probe->lines->len; i++) {
+        if (g_str_has_prefix(g_ptr_array_index(probe->lines, i), "leds ")) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+void probe_wait_inputs(ProbeChild *probe)
+{
+    HARNESS_WAIT(has_inputs(probe));
+}
+
 gint64 probe_get(const char *line, const char *key)
 {
     g_autofree char *pattern = g_strdup_printf(" %s=", key);

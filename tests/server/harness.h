@@ -77,6 +77,8 @@ typedef struct {
 ProbeChild *harness_probe(Harness *harness, const char *const *options);
 /* The next line, from where the last wait ended, that begins with @prefix. */
 const char *probe_wait(ProbeChild *probe, const char *prefix);
+/* What it is told to type will arrive. Does not move where probe_wait() goes on. */
+void probe_wait_inputs(ProbeChild *probe);
 /* The value of "key=" in @line, as a number; -1 if it has none. */
 gint64 probe_get(const char *line, const char *key);
 void probe_tell(ProbeChild *probe, const char *format, ...) G_GNUC_PRINTF(2, 3);

@@ -340,6 +340,7 @@ static void test_pointer(void)
 
     send_all(served, packets);
     wait_frame(probe, 1, WIDTH, HEIGHT);
+    probe_wait_inputs(probe);
     do_pointer(probe, served, FALSE);
     for (guint i = 0; i < 2; i++) {
         sc_viewer_set_pointer_mode(served->viewer, SC_POINTER_ABSOLUTE);
@@ -361,6 +362,7 @@ static void test_early_pointer(void)
     sc_viewer_set_pointer_mode(served->viewer, SC_POINTER_ABSOLUTE);
     probe_wait(probe, "mouse-mode mode=client");
     harness_wait_ready(harness, 0);
+    probe_wait_inputs(probe);
     do_pointer(probe, served, TRUE);
 }
 
@@ -408,6 +410,31 @@ static void test_slow(gconstpointer data)
     g_assert_true(sc_viewer_is_current(served->viewer));
     wait_frame(probe, 299, WIDTH, HEIGHT);
     g_assert_cmpuint(served->n_closed, ==, 0);
+}
+
+/* The end of a client, or of its viewer, in the middle of congestion. */
+static void test_congested(gconstpointer data)
+{
+    const gboolean is_killed = GPOINTER_TO_INT(data);
+    g_autoptr(GPtrArray) packets = harness_encode(SC_CODEC_H264, WIDTH, HEIGHT, 0, 1, 1);
+    g_autoptr(Harness) harness = harness_new(NULL, NULL);
+    ProbeChild *probe = harness_probe(harness, NULL);
+    Served *served = harness_wait_ready(harness, 0);
+    ScViewerCounts counts;
+
+    probe_signal(probe, SIGSTOP);
+    do {
+        sc_viewer_send(served->viewer, g_ptr_array_index(packets, 0));
+        harness_iterate();
+        sc_viewer_get_counts(served->viewer, &counts);
+    } while (counts.dropped == 0);
+    if (is_killed) {
+        probe_signal(probe, SIGKILL);
+        HARNESS_WAIT(served->n_closed == 1);
+        sc_viewer_get_counts(served->viewer, &counts);
+        g_assert_cmpuint(counts.queued, ==, 0);
+    }
+    harness_free_viewer(served);
 }
 
 /* A viewer that has stopped takes nothing from another. */
@@ -461,6 +488,8 @@ int main(int argc, char *argv[])
     g_test_add_func("/viewer/pointer/early", test_early_pointer);
     g_test_add_data_func("/viewer/slow/unix", NULL, test_slow);
     g_test_add_data_func("/viewer/slow/tcp", "0", test_slow);
+    g_test_add_data_func("/viewer/congested/killed", GINT_TO_POINTER(TRUE), test_congested);
+    g_test_add_data_func("/viewer/congested/freed", GINT_TO_POINTER(FALSE), test_congested);
     g_test_add_func("/viewer/two", test_two);
     return g_test_run();
 }
