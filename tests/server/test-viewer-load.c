@@ -77,8 +77,8 @@ static void test_cycles(void)
                    n_cycles, before.fds, after.fds, before.threads, after.threads,
                    (after.heap - before.heap) / (gssize)n_cycles,
                    (after.cpu - before.cpu) / n_cycles);
-    g_assert_cmpuint(after.fds, ==, before.fds);
     /* Fewer is no leak: GLib lets idle threads of its pools go. */
+    g_assert_cmpuint(after.fds, <=, before.fds);
     g_assert_cmpuint(after.threads, <=, before.threads);
 }
 
@@ -149,7 +149,7 @@ static void test_half_handshakes(void)
         }
     }
     harness_run(20 * G_TIME_SPAN_MILLISECOND);
-    g_assert_cmpuint(count_entries("/proc/self/fd"), ==, fds);
+    g_assert_cmpuint(count_entries("/proc/self/fd"), <=, fds);
 }
 
 /* A connection of a viewer that is there and complete. */
@@ -222,7 +222,7 @@ static void test_garbage(void)
             ProbeChild *probe = harness_probe(harness, NULL);
             Served *served = harness_wait_ready(harness, n++);
 
-            probe_wait(probe, "leds ");
+            probe_wait_inputs(probe);
             for (guint k = 0; k < 10; k++) {
                 probe_tell(probe, "raw %s %s", channels[i], messages[j]);
             }
