@@ -257,8 +257,9 @@ static gboolean on_wake(gpointer data)
  */
 static gboolean may_read(ScStreamDevice *device)
 {
-    gboolean has_news =
-        device->packets.length > 0 || device->cursor_changed || device->position_changed;
+    gboolean has_news = device->message.type != STREAM_TYPE_INVALID || device->tail_due ||
+                        device->packets.length > 0 || device->cursor_changed ||
+                        device->position_changed;
 
     if (!device->is_waking && has_news && device->wake_id == 0) {
         device->wake_id = g_idle_add_full(G_PRIORITY_DEFAULT, on_wake, device, NULL);
