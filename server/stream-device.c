@@ -189,6 +189,12 @@ static void begin_tail(ScStreamDevice *device)
     device->tail_due = FALSE;
 }
 
+static gboolean has_message(const ScStreamDevice *device)
+{
+    return device->tail_due || device->cursor_changed || device->position_changed ||
+           device->packets.length > 0;
+}
+
 /* FALSE if there is nothing to send. */
 static gboolean begin_message(ScStreamDevice *device)
 {
@@ -257,11 +263,7 @@ static gboolean on_wake(gpointer data)
  */
 static gboolean may_read(ScStreamDevice *device)
 {
-    gboolean has_news = device->message.type != STREAM_TYPE_INVALID || device->tail_due ||
-                        device->packets.length > 0 || device->cursor_changed ||
-                        device->position_changed;
-
-    if (!device->is_waking && has_news && device->wake_id == 0) {
+    if (!device->is_waking && has_message(device) && device->wake_id == 0) {
         device->wake_id = g_idle_add_full(G_PRIORITY_DEFAULT, on_wake, device, NULL);
     }
     return device->is_waking && device->answer_id == 0;

@@ -68,6 +68,21 @@ static void test_picture(gconstpointer data)
     g_assert_cmpuint(counts.dropped, ==, 0);
 }
 
+/* Each picture is shown though nothing follows it: the last one before the guest goes idle. */
+static void test_single(gconstpointer data)
+{
+    const char *const options[] = { data, NULL };
+    g_autoptr(GPtrArray) packets = harness_encode(SC_CODEC_H264, WIDTH, HEIGHT, 1, 5, 100);
+    g_autoptr(Harness) harness = harness_new("0", NULL);
+    ProbeChild *probe = harness_probe(harness, options);
+    Served *served = harness_wait_ready(harness, 0);
+
+    for (guint i = 0; i < packets->len; i++) {
+        sc_viewer_send(served->viewer, g_ptr_array_index(packets, i));
+        wait_frame(probe, i + 1, WIDTH, HEIGHT);
+    }
+}
+
 /* A client with H.264 is sent no MJPEG, and nothing before a key frame. */
 static void test_dropped(void)
 {
@@ -471,6 +486,8 @@ int main(int argc, char *argv[])
     g_test_add_data_func("/viewer/picture/canvas", &pictures[0], test_picture);
     g_test_add_data_func("/viewer/picture/overlay", &pictures[1], test_picture);
     g_test_add_data_func("/viewer/picture/mjpeg", &pictures[2], test_picture);
+    g_test_add_data_func("/viewer/single/canvas", NULL, test_single);
+    g_test_add_data_func("/viewer/single/overlay", "--overlay", test_single);
     g_test_add_func("/viewer/dropped", test_dropped);
     g_test_add_data_func("/viewer/resize/canvas", NULL, test_resize);
     g_test_add_data_func("/viewer/resize/overlay", "--overlay", test_resize);
