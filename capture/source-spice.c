@@ -11,6 +11,7 @@
 #include "capture/source-impl.h"
 #include "capture/spice-cursor.h"
 #include "capture/spice-display.h"
+#include "capture/spice-hangup.h"
 #include "capture/spice-input.h"
 #include "capture/timer.h"
 
@@ -43,6 +44,7 @@ typedef struct {
     SpiceSession *session;
     GPtrArray *channels; /* those we listen to */
     ScSpiceDisplay *display;
+    ScSpiceHangup *hangup;
     ScSpiceCursor *cursor;
     ScSpiceInput *input;
 } SpiceSource;
@@ -102,6 +104,7 @@ static void drop_link(SpiceSource *self)
     g_clear_pointer(&self->input, sc_spice_input_free);
     g_ptr_array_set_size(self->channels, 0);
     end_channels(self->session);
+    g_clear_pointer(&self->hangup, sc_spice_hangup_free);
     g_idle_add_full(G_PRIORITY_LOW, bury_session, g_steal_pointer(&self->session), g_object_unref);
 }
 
@@ -122,6 +125,12 @@ static void lose_link(SpiceSource *self, char *reason)
     sc_timer_set_after(self->retry, self->delay);
     self->delay = MIN(self->delay * 2, RETRY_MAX_US);
     tell_connecting(self, reason);
+}
+
+static char *closed_reason(SpiceSource *self)
+{
+    return g_strdup_printf(
+        "%s: the link was closed: QEMU quit, or another SPICE client has taken it", self->path);
 }
 
 static void give_up(SpiceSource *self, const char *reason)
@@ -224,13 +233,25 @@ static void watch_channel(SpiceSource *self, SpiceChannel *channel)
     g_signal_connect(channel, "channel-event", G_CALLBACK(on_channel_event), self);
 }
 
+static void on_hangup(gpointer data)
+{
+    SpiceSource *self = data;
+
+    lose_link(self, closed_reason(self));
+}
+
 static void open_channel(SpiceSource *self, SpiceChannel *channel)
 {
     int fd = connect_socket(self);
 
     if (fd < 0) {
         lose_link(self, g_strdup_printf("%s: %s", self->path, g_strerror(errno)));
-    } else if (!spice_channel_open_fd(channel, fd)) {
+        return;
+    }
+    if (SPICE_IS_DISPLAY_CHANNEL(channel)) {
+        self->hangup = sc_spice_hangup_new(channel, fd, on_hangup, self);
+    }
+    if (!spice_channel_open_fd(channel, fd)) {
         close(fd);
     }
 }
@@ -303,9 +324,7 @@ static void on_channel_event(SpiceChannel *channel, SpiceChannelEvent event, gpo
                                         self->path));
         break;
     default:
-        lose_link(self, g_strdup_printf("%s: the link was closed: QEMU quit, or another SPICE "
-                                        "client has taken it",
-                                        self->path));
+        lose_link(self, closed_reason(self));
         break;
     }
 }

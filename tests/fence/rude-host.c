@@ -7,6 +7,7 @@
  * Told by lines on standard input, answers "ok"; one client at a time.
  *
  *   scanout WxH STRIDE FOURCC BYTES   a GL scanout on a memfd of BYTES; BYTES 0: no descriptor
+ *   cut WxH STRIDE FOURCC             a GL scanout without even the byte for its descriptor
  *   off                               a GL scanout of format 0: none
  *   draw X Y W H                      a GL draw, whatever is still being drawn
  *   surface WxH FORMAT                a primary surface (SPICE_SURFACE_FMT_*)
@@ -234,20 +235,30 @@ static void send_descriptor(int fd)
     sendmsg(channels[SPICE_CHANNEL_DISPLAY], &message, MSG_NOSIGNAL);
 }
 
-static int cmd_scanout(const char *args)
+static int cmd_cut(const char *args)
 {
     GlScanout scanout = { 0 };
     char fourcc[4];
-    long bytes;
-    int fd = -1;
 
-    if (sscanf(args, "%ux%u %u %4c %ld", &scanout.width, &scanout.height, &scanout.stride, fourcc,
-               &bytes) != 5) {
+    if (sscanf(args, "%ux%u %u %4c", &scanout.width, &scanout.height, &scanout.stride, fourcc) !=
+        4) {
         return -1;
     }
     memcpy(&scanout.fourcc, fourcc, sizeof(fourcc));
     send_message(SPICE_CHANNEL_DISPLAY, SPICE_MSG_DISPLAY_GL_SCANOUT_UNIX, &scanout,
                  sizeof(scanout));
+    return 0;
+}
+
+static int cmd_scanout(const char *args)
+{
+    const char *last = strrchr(args, ' ');
+    long bytes = last != NULL ? atol(last) : 0;
+    int fd = -1;
+
+    if (cmd_cut(args) != 0) {
+        return -1;
+    }
     if (bytes > 0) {
         fd = memfd_create("rude-host", MFD_CLOEXEC);
         if (ftruncate(fd, bytes) != 0) {
@@ -334,9 +345,9 @@ static const struct {
     const char *name;
     int (*run)(const char *args);
 } commands[] = {
-    { "scanout ", cmd_scanout }, { "off", cmd_off },          { "draw ", cmd_draw },
-    { "surface ", cmd_surface }, { "message ", cmd_message }, { "close ", cmd_close },
-    { "quit", cmd_quit },
+    { "scanout ", cmd_scanout }, { "cut ", cmd_cut },         { "off", cmd_off },
+    { "draw ", cmd_draw },       { "surface ", cmd_surface }, { "message ", cmd_message },
+    { "close ", cmd_close },     { "quit", cmd_quit },
 };
 
 static void read_command(void)

@@ -166,6 +166,54 @@ static void test_scanout_without_descriptor(void)
     link_free(link);
 }
 
+/* spice-gtk waits for the descriptor then, busily and for ever, and tells nobody anything. */
+static void test_ended_before_descriptor(void)
+{
+    Link *link = rude_link_new();
+    guint fds = 0;
+
+    for (int i = 0; i < 3; i++) {
+        child_ask(link->host, "scanout 320x200 1280 XR24 256000");
+        child_ask(link->host, "cut 320x200 1280 XR24");
+        iterate_for(NOTHING_HAPPENS_US);
+        child_kill(link->host);
+        wait_until(link->watcher->state == SC_SOURCE_CONNECTING);
+        link_start_host(link);
+        wait_all_up(link);
+        wait_until(link->watcher->state == SC_SOURCE_CONNECTED);
+        g_hash_table_remove_all(link->watcher->seen);
+        iterate_for(NOTHING_HAPPENS_US);
+        if (i == 0) {
+            fds = count_open_fds();
+        }
+    }
+    g_assert_cmpuint(count_open_fds(), ==, fds);
+    link_free(link);
+}
+
+/* The same for the display channel alone, and for the source being freed meanwhile. */
+static void test_closed_before_descriptor(void)
+{
+    Link *link = rude_link_new();
+    guint iterations = 0;
+
+    child_ask(link->host, "cut 320x200 1280 XR24");
+    child_ask(link->host, "close 2");
+    wait_until(link->watcher->state == SC_SOURCE_CONNECTING);
+    wait_all_up(link);
+
+    child_ask(link->host, "cut 320x200 1280 XR24");
+    iterate_for(NOTHING_HAPPENS_US);
+    watcher_stop(link->watcher);
+    g_free(child_expect(link->host, "down 2"));
+    iterate_for(NOTHING_HAPPENS_US);
+    for (gint64 end = g_get_monotonic_time() + NOTHING_HAPPENS_US; iterate_until(end);) {
+        iterations++;
+    }
+    g_assert_cmpuint(iterations, <, 100);
+    link_free(link);
+}
+
 /* Each channel is ended in turn, with and without a frame held, then the whole host. */
 static void test_abrupt_ends(void)
 {
@@ -226,6 +274,8 @@ int main(int argc, char **argv)
     g_test_add_func("/fence/rude/many-draws-at-once", test_many_draws_at_once);
     g_test_add_func("/fence/rude/draw-without-scanout", test_draw_without_scanout);
     g_test_add_func("/fence/rude/scanout-without-descriptor", test_scanout_without_descriptor);
+    g_test_add_func("/fence/rude/ended-before-descriptor", test_ended_before_descriptor);
+    g_test_add_func("/fence/rude/closed-before-descriptor", test_closed_before_descriptor);
     g_test_add_func("/fence/rude/abrupt-ends", test_abrupt_ends);
     g_test_add_func("/fence/rude/short-lives", test_short_lives);
     return g_test_run();
