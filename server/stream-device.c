@@ -191,8 +191,8 @@ static void begin_tail(ScStreamDevice *device)
 
 static gboolean has_message(const ScStreamDevice *device)
 {
-    return device->tail_due || device->cursor_changed || device->position_changed ||
-           device->packets.length > 0;
+    return device->message.type != STREAM_TYPE_INVALID || device->tail_due ||
+           device->cursor_changed || device->position_changed || device->packets.length > 0;
 }
 
 /* FALSE if there is nothing to send. */
