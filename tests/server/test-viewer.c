@@ -389,12 +389,15 @@ static void test_slow(gconstpointer data)
     ProbeChild *probe = harness_probe(harness, NULL);
     Served *served = harness_wait_ready(harness, 0);
     ScViewerCounts counts, before;
+    guint asked;
 
     sc_viewer_send(served->viewer, g_ptr_array_index(packets, 0));
     wait_frame(probe, 0, WIDTH, HEIGHT);
     probe_signal(probe, SIGSTOP);
-    for (guint i = 1; i < packets->len; i++) {
-        sc_viewer_send(served->viewer, g_ptr_array_index(packets, i));
+    /* On a busy host the queue may fill and drain a few times before the connection is full. */
+    for (guint i = 1; i < packets->len || !sc_viewer_is_congested(served->viewer); i++) {
+        g_assert_cmpuint(i, <, 100 * packets->len);
+        sc_viewer_send(served->viewer, g_ptr_array_index(packets, i % packets->len));
         sc_viewer_get_counts(served->viewer, &counts);
         g_assert_cmpuint(counts.queued, <=, 8);
         harness_iterate();
@@ -402,19 +405,19 @@ static void test_slow(gconstpointer data)
     g_assert_cmpuint(counts.dropped, >, 0);
     g_assert_true(sc_viewer_is_congested(served->viewer));
     g_assert_false(sc_viewer_is_current(served->viewer));
-    g_assert_cmpuint(served->n_wants_key, ==, 1); /* the one of the beginning */
+    asked = served->n_wants_key;
     before = counts;
     served->n_has_room = 0;
 
     probe_signal(probe, SIGCONT);
-    HARNESS_WAIT(served->n_wants_key == 2);
+    HARNESS_WAIT(served->n_wants_key == asked + 1);
     HARNESS_WAIT(served->n_has_room == 1);
     g_assert_false(sc_viewer_is_congested(served->viewer));
     g_assert_false(sc_viewer_is_current(served->viewer));
     /* Not asked again, and what is no key frame is dropped. */
     sc_viewer_send(served->viewer, g_ptr_array_index(packets, 1));
     harness_run(100 * G_TIME_SPAN_MILLISECOND);
-    g_assert_cmpuint(served->n_wants_key, ==, 2);
+    g_assert_cmpuint(served->n_wants_key, ==, asked + 1);
     sc_viewer_get_counts(served->viewer, &counts);
     g_assert_cmpuint(counts.dropped, ==, before.dropped + 1);
 
