@@ -10,7 +10,7 @@ struct ScHead {
     ScSource *source;
     ScScanout *scanout; /* NULL: nothing is shown */
     ScStream *streams[SC_N_CODECS];
-    guint viewers[SC_N_CODECS], open_viewers[SC_N_CODECS];
+    guint open_viewers[SC_N_CODECS];
     guint64 frames;
     guint64 expired_told; /* flushes that expired and were logged */
 
@@ -226,7 +226,6 @@ void sc_head_set_viewers(ScHead *head, ScCodec codec, guint viewers, guint open_
             return;
         }
     }
-    head->viewers[codec] = viewers;
     head->open_viewers[codec] = open_viewers;
     if (head->streams[codec] != NULL) {
         sc_stream_set_viewers(head->streams[codec], viewers, open_viewers);
