@@ -99,9 +99,21 @@ void sc_spice_input_free(ScSpiceInput *self)
     g_free(self);
 }
 
+/* Between the end of a channel and the news of it spice-gtk complains of messages and leaks them.
+ */
+static gboolean can_send(const ScSpiceInput *self)
+{
+    g_autoptr(GSocket) socket = NULL;
+
+    if (self->ready) {
+        g_object_get(self->inputs, "socket", &socket, NULL);
+    }
+    return socket != NULL;
+}
+
 void sc_spice_input_send_key(ScSpiceInput *self, guint scancode, gboolean pressed)
 {
-    if (!self->ready) {
+    if (!can_send(self)) {
         return;
     }
     /* spice-gtk takes scan codes in the same form. */
@@ -114,14 +126,14 @@ void sc_spice_input_send_key(ScSpiceInput *self, guint scancode, gboolean presse
 
 void sc_spice_input_send_motion(ScSpiceInput *self, int dx, int dy)
 {
-    if (self->ready && !self->absolute) {
+    if (!self->absolute && can_send(self)) {
         spice_inputs_channel_motion(self->inputs, dx, dy, self->buttons);
     }
 }
 
 void sc_spice_input_send_position(ScSpiceInput *self, guint x, guint y)
 {
-    if (self->ready && self->absolute) {
+    if (self->absolute && can_send(self)) {
         spice_inputs_channel_position(self->inputs, (int)MIN(x, G_MAXINT), (int)MIN(y, G_MAXINT), 0,
                                       self->buttons);
     }
@@ -131,7 +143,7 @@ void sc_spice_input_send_button(ScSpiceInput *self, ScButton button, gboolean pr
 {
     g_return_if_fail(button < G_N_ELEMENTS(buttons));
 
-    if (!self->ready) {
+    if (!can_send(self)) {
         return;
     }
     if (pressed) {
@@ -147,7 +159,7 @@ void sc_spice_input_send_wheel(ScSpiceInput *self, int steps)
 {
     int button = steps > 0 ? SPICE_MOUSE_BUTTON_DOWN : SPICE_MOUSE_BUTTON_UP;
 
-    if (!self->ready) {
+    if (!can_send(self)) {
         return;
     }
     steps = CLAMP(steps, -MAX_WHEEL_STEPS, MAX_WHEEL_STEPS);
@@ -159,7 +171,7 @@ void sc_spice_input_send_wheel(ScSpiceInput *self, int steps)
 
 void sc_spice_input_send_leds(ScSpiceInput *self, ScLeds leds)
 {
-    if (self->ready) {
+    if (can_send(self)) {
         spice_inputs_channel_set_key_locks(self->inputs, leds);
     }
 }
