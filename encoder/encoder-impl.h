@@ -9,8 +9,11 @@
  */
 #pragma once
 
+#include "capture/error.h"
 #include "encoder/encoder.h"
 #include "encoder/gst-pipeline.h"
+#include "encoder/target.h"
+#include "encoder/va-probe.h"
 
 G_BEGIN_DECLS
 
@@ -37,12 +40,14 @@ G_BEGIN_DECLS
 /* What a pipeline is opened for. */
 typedef struct {
     const ScEncoderConfig *config;
-    GstVideoInfo picture; /* of the shadow, frame rate included */
+    const ScTarget *target;
+    const ScVaDevice *device; /* for rungs that need one */
+    GstVideoInfo picture;     /* of the shadow, frame rate included */
     const ScPipelineListener *listener;
     gpointer listener_data;
 } ScRungRequest;
 
-/* All members are mandatory. */
+/* All members are mandatory, but for those at the end. */
 typedef struct {
     const char *name;
     gboolean copies; /* takes pictures of the shadow */
@@ -51,15 +56,26 @@ typedef struct {
      * help, 1. */
     guint trials;
 
-    /* Whether it can work on this host at all. The error says what is missing. */
-    gboolean (*check)(const ScEncoderConfig *config, GError **error);
+    /* Whether it can work on this host (@device: if it needs one) at all. The error says what is
+     * missing. */
+    gboolean (*check)(const ScEncoderConfig *config, const ScVaDevice *device, GError **error);
 
     /* @label: which encoder it is, "x264enc"; the caller frees it. */
     ScPipeline *(*open)(const ScRungRequest *request, char **label, GError **error);
+
+    /* Stands on the ladder once for each VA device. */
+    gboolean needs_device;
+
+    /* Whether it would take pictures of @target, as far as can be told without trying. NULL: all.
+     */
+    gboolean (*takes)(const ScEncoderConfig *config, const ScVaDevice *device,
+                      const ScTarget *target, GError **error);
 } ScRungImpl;
 
 extern const ScRungImpl sc_rung_custom;
 extern const ScRungImpl sc_rung_software;
+extern const ScRungImpl sc_rung_va_dmabuf;
+extern const ScRungImpl sc_rung_va_upload;
 
 /* Which rung to use, why not the better ones, and when to try these again. */
 typedef struct ScLadder ScLadder;
@@ -67,18 +83,27 @@ typedef struct ScLadder ScLadder;
 /* The rungs for @config, best first, NULL at the end. */
 const ScRungImpl *const *sc_ladder_get_rungs(const ScEncoderConfig *config);
 
-/* Checks @rungs, which must stay; fails, with the last one's reason, if none can work. */
+/* Checks @rungs, which must stay; fails, with the last one's reason, if none can work. Asks VA
+ * devices what they can do if a rung needs one. The strings in @config must stay. */
 ScLadder *sc_ladder_new(const ScRungImpl *const *rungs, const ScEncoderConfig *config,
                         GError **error);
 
 void sc_ladder_free(ScLadder *ladder); /* NULL is ignored */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScLadder, sc_ladder_free)
 
-/* The best rung now. NULL if all have been given up. */
-const ScRungImpl *sc_ladder_peek(const ScLadder *ladder, gint64 now);
+/* What is to be encoded from now on: failures count for this target only. Those of the last few
+ * targets are remembered, unless nothing worked for them. */
+void sc_ladder_set_target(ScLadder *ladder, const ScTarget *target);
 
-/* The same; this is the rung that the functions below speak of. */
-const ScRungImpl *sc_ladder_choose(ScLadder *ladder, gint64 now);
+/* The best rung for @target now. NULL if all have been given up. */
+const ScRungImpl *sc_ladder_peek(const ScLadder *ladder, const ScTarget *target, gint64 now);
+
+/* The same for the target that was set; this is the rung that the functions below speak of.
+ * @copying: only those that copy. */
+const ScRungImpl *sc_ladder_choose(ScLadder *ladder, gboolean copying, gint64 now);
+
+/* The device it is to use, NULL if it needs none. */
+const ScVaDevice *sc_ladder_get_device(const ScLadder *ladder);
 
 /* Why the last rung was given up. Valid until the next call; NULL if it was not. */
 const GError *sc_ladder_get_error(const ScLadder *ladder);
@@ -89,14 +114,14 @@ void sc_ladder_note_success(ScLadder *ladder);
 /* The chosen rung's pipeline failed. Returns how long to wait before sc_ladder_choose(). */
 gint64 sc_ladder_note_failure(ScLadder *ladder, const GError *error, gint64 now);
 
-/* The chosen rung cannot even build a pipeline: it is given up. */
+/* The chosen rung cannot even build a pipeline, or is too slow: it is given up. */
 void sc_ladder_give_up(ScLadder *ladder, const GError *error, gint64 now);
-
-/* Something changed (the pictures have another size or format): failures are forgotten, except
- * those of sc_ladder_new(). */
-void sc_ladder_reset(ScLadder *ladder);
 
 /* How often a lower rung had to be taken. */
 guint64 sc_ladder_get_step_downs(const ScLadder *ladder);
+
+/* The rungs, best first, for people. What is described is valid until the next call. */
+guint sc_ladder_get_length(const ScLadder *ladder);
+void sc_ladder_describe(const ScLadder *ladder, guint index, ScEncoderRung *description);
 
 G_END_DECLS

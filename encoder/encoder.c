@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "encoder/encoder.h"
 
-#include "capture/error.h"
 #include "capture/timer.h"
 #include "encoder/encoder-impl.h"
 #include "encoder/shadow.h"
@@ -10,14 +9,9 @@
  * about the pipeline. */
 #define WATCHDOG_LATE (SC_ENCODER_STALL / 4)
 
-/* What a pipeline is good for; the ladder begins anew when it changes. */
-typedef struct {
-    guint32 width, height, fourcc;
-} Target;
-
 struct ScEncoder {
     ScEncoderConfig config;
-    char *description;
+    char *description, *render_node; /* of @config */
     ScEncoderListener listener;
     gpointer listener_data;
 
@@ -27,9 +21,10 @@ struct ScEncoder {
     gint64 shadow_time;
     gboolean owed; /* the shadow shows something no packet does */
 
-    Target target;
-    const ScRungImpl *rung; /* of the pipeline */
-    ScPipeline *pipeline;   /* NULL: none needed so far, or the last one failed */
+    ScTarget target;
+    const ScRungImpl *rung;   /* of the pipeline */
+    const ScVaDevice *device; /* of the pipeline */
+    ScPipeline *pipeline;     /* NULL: none needed so far, or the last one failed */
     gboolean pipeline_proven;
     char *label;
 
@@ -37,7 +32,9 @@ struct ScEncoder {
     gboolean key;
     gint64 submit_time;
     ScPacketInfo info;
-    ScPicture *picture; /* until a pipeline has it */
+    ScPicture *picture; /* until a pipeline has it, or: */
+    ScFrame *frame;     /* not copied */
+    gboolean was_late;  /* the guest had given up before */
     pixman_region32_t changes;
     ScTimer *watchdog;
     gint64 watchdog_due;
@@ -45,6 +42,7 @@ struct ScEncoder {
     ScTimer *later; /* set: a picture waits to be started, perhaps for us to have backed off, or a
                      * failure to be reported */
     GError *failure;
+    gint64 copy_until; /* rungs that do not copy back off */
     ScEncoderCounts counts;
 };
 
@@ -55,6 +53,7 @@ static void close_pipeline(ScEncoder *encoder)
 {
     g_clear_pointer(&encoder->pipeline, sc_pipeline_close);
     encoder->rung = NULL;
+    encoder->device = NULL;
     encoder->pipeline_proven = FALSE;
     sc_timer_cancel(encoder->watchdog);
 }
@@ -63,6 +62,8 @@ static gboolean open_pipeline(ScEncoder *encoder, const ScRungImpl *rung, GError
 {
     static const ScPipelineListener listener = { .done = on_done, .failed = on_failed };
     ScRungRequest request = { .config = &encoder->config,
+                              .target = &encoder->target,
+                              .device = sc_ladder_get_device(encoder->ladder),
                               .listener = &listener,
                               .listener_data = encoder };
     g_autofree char *kind = NULL;
@@ -82,6 +83,7 @@ static gboolean open_pipeline(ScEncoder *encoder, const ScRungImpl *rung, GError
         return FALSE;
     }
     encoder->rung = rung;
+    encoder->device = request.device;
     label = g_strdup_printf("%s (%s)", rung->name, kind);
     if (g_strcmp0(encoder->label, label) != 0) {
         g_message("encoding %s with %s", sc_codec_name(encoder->config.codec), label);
@@ -91,24 +93,38 @@ static gboolean open_pipeline(ScEncoder *encoder, const ScRungImpl *rung, GError
     return TRUE;
 }
 
-/* Sees to it that there is a pipeline of the best rung for @target, or that the timer will. */
-static gboolean prepare(ScEncoder *encoder, const Target *target, GError **error)
+/* A pipeline that copies takes pictures of one size, whatever they are copied from. */
+static void set_target(ScEncoder *encoder, const ScTarget *target)
+{
+    if (sc_target_equal(&encoder->target, target)) {
+        return;
+    }
+    if (encoder->target.width != target->width || encoder->target.height != target->height ||
+        encoder->target.fourcc != target->fourcc ||
+        (encoder->rung != NULL && !encoder->rung->copies)) {
+        close_pipeline(encoder);
+    }
+    sc_timer_cancel(encoder->later);
+    g_clear_error(&encoder->failure);
+    encoder->copy_until = 0;
+    encoder->target = *target;
+    sc_ladder_set_target(encoder->ladder, target);
+}
+
+/* Sees to it that there is a pipeline of the best rung for @target, or that the timer will.
+ * @copying: it must take pictures of the shadow. */
+static gboolean prepare(ScEncoder *encoder, const ScTarget *target, gboolean copying,
+                        GError **error)
 {
     gint64 now = g_get_monotonic_time();
     const ScRungImpl *rung;
 
-    if (encoder->target.width != target->width || encoder->target.height != target->height ||
-        encoder->target.fourcc != target->fourcc) {
-        close_pipeline(encoder);
-        sc_ladder_reset(encoder->ladder);
-        sc_timer_cancel(encoder->later);
-        g_clear_error(&encoder->failure);
-        encoder->target = *target;
-    }
-    while ((rung = sc_ladder_choose(encoder->ladder, now)) != NULL) {
+    set_target(encoder, target);
+    while ((rung = sc_ladder_choose(encoder->ladder, copying, now)) != NULL) {
         g_autoptr(GError) reason = NULL;
 
-        if (encoder->pipeline != NULL && encoder->rung == rung) {
+        if (encoder->pipeline != NULL && encoder->rung == rung &&
+            encoder->device == sc_ladder_get_device(encoder->ladder)) {
             return TRUE;
         }
         close_pipeline(encoder);
@@ -121,19 +137,24 @@ static gboolean prepare(ScEncoder *encoder, const Target *target, GError **error
     return FALSE;
 }
 
-/* Puts the newest picture aside; what is absorbed from now on goes into another one. */
-static void put_aside(ScEncoder *encoder, gboolean key)
+static void begin_picture(ScEncoder *encoder, gboolean key)
 {
     encoder->busy = TRUE;
     encoder->key = key;
     encoder->submit_time = g_get_monotonic_time();
     encoder->info = (ScPacketInfo){
         .codec = encoder->config.codec,
-        .width = sc_shadow_get_width(encoder->shadow),
-        .height = sc_shadow_get_height(encoder->shadow),
-        .serial = encoder->shadow_serial,
-        .capture_time = encoder->shadow_time,
+        .width = encoder->target.width,
+        .height = encoder->target.height,
     };
+}
+
+/* Puts the newest picture aside; what is absorbed from now on goes into another one. */
+static void put_aside(ScEncoder *encoder, gboolean key)
+{
+    begin_picture(encoder, key);
+    encoder->info.serial = encoder->shadow_serial;
+    encoder->info.capture_time = encoder->shadow_time;
     encoder->picture = sc_picture_ref(sc_shadow_get_picture(encoder->shadow));
     pixman_region32_copy(&encoder->changes,
                          (pixman_region32_t *)sc_shadow_get_changes(encoder->shadow));
@@ -141,14 +162,66 @@ static void put_aside(ScEncoder *encoder, gboolean key)
     encoder->owed = FALSE;
 }
 
+/* Keeps the frame, and with it the guest. The shadow is outdated by that. */
+static void hold(ScEncoder *encoder, ScFrame *frame, gboolean key)
+{
+    begin_picture(encoder, key);
+    encoder->info.serial = sc_frame_get_serial(frame);
+    encoder->info.capture_time = sc_frame_get_time(frame);
+    encoder->frame = sc_frame_ref(frame);
+    encoder->was_late = sc_frame_is_expired(frame);
+    sc_shadow_forget(encoder->shadow);
+    encoder->owed = FALSE;
+}
+
 static void start(ScEncoder *encoder)
 {
-    sc_pipeline_encode(encoder->pipeline, encoder->picture, &encoder->changes, encoder->key,
-                       encoder->config.bitrate_kbit);
-    g_clear_pointer(&encoder->picture, sc_picture_unref);
+    if (encoder->frame != NULL) {
+        sc_pipeline_encode_dmabuf(encoder->pipeline,
+                                  sc_scanout_get_dmabuf(sc_frame_get_scanout(encoder->frame)),
+                                  encoder->key, encoder->config.bitrate_kbit);
+    } else {
+        sc_pipeline_encode(encoder->pipeline, encoder->picture, &encoder->changes, encoder->key,
+                           encoder->config.bitrate_kbit);
+        g_clear_pointer(&encoder->picture, sc_picture_unref);
+    }
     encoder->watchdog_due = g_get_monotonic_time() +
                             (encoder->pipeline_proven ? SC_ENCODER_STALL : SC_ENCODER_STALL_FIRST);
     sc_timer_set_at(encoder->watchdog, encoder->watchdog_due);
+}
+
+/* The first picture of a pipeline may take its time. Waiting before it was submitted is not the
+ * encoder's fault. */
+static gboolean is_too_slow(const ScEncoder *encoder)
+{
+    gint64 now = g_get_monotonic_time();
+
+    return encoder->frame != NULL && encoder->pipeline_proven && !encoder->was_late &&
+           sc_frame_is_expired(encoder->frame) &&
+           2 * (now - encoder->submit_time) >= now - sc_frame_get_time(encoder->frame);
+}
+
+/* Lets the guest go, by now at the latest. */
+static void release_frame(ScEncoder *encoder, gboolean is_done)
+{
+    ScFrame *frame = g_steal_pointer(&encoder->frame);
+
+    if (frame != NULL && is_done) {
+        sc_frame_set_taken(frame);
+    }
+    sc_frame_unref(frame);
+}
+
+static void give_up_slow(ScEncoder *encoder)
+{
+    gint64 now = g_get_monotonic_time();
+    g_autoptr(GError) error =
+        g_error_new(SC_ERROR, SC_ERROR_FAILED,
+                    "%s took %d ms for a picture, longer than guests may wait: from now on "
+                    "pictures are copied first",
+                    encoder->label, (int)((now - encoder->submit_time) / 1000));
+
+    sc_ladder_give_up(encoder->ladder, error, now);
 }
 
 static void on_done(GBytes *data, gboolean is_key, gpointer user_data)
@@ -158,6 +231,10 @@ static void on_done(GBytes *data, gboolean is_key, gpointer user_data)
 
     sc_timer_cancel(encoder->watchdog);
     sc_ladder_note_success(encoder->ladder);
+    if (is_too_slow(encoder)) {
+        give_up_slow(encoder);
+    }
+    release_frame(encoder, TRUE);
     encoder->pipeline_proven = TRUE;
     encoder->busy = FALSE;
     encoder->info.is_key = is_key;
@@ -169,21 +246,47 @@ static void on_done(GBytes *data, gboolean is_key, gpointer user_data)
     encoder->listener.packet(packet, encoder->listener_data);
 }
 
+/* A frame whose pipeline failed, while the guest still waits: copied, for a lower rung. */
+static gboolean rescue_frame(ScEncoder *encoder, const GError *error)
+{
+    gint64 now = g_get_monotonic_time();
+
+    if (encoder->frame == NULL || sc_frame_is_expired(encoder->frame) ||
+        sc_ladder_choose(encoder->ladder, TRUE, now) == NULL ||
+        !sc_encoder_absorb(encoder, encoder->frame, NULL)) {
+        return FALSE;
+    }
+    g_info("a picture was not encoded and is copied: %s", error->message);
+    release_frame(encoder, TRUE);
+    put_aside(encoder, TRUE);
+    sc_timer_set_after(encoder->later, 0);
+    return TRUE;
+}
+
 /* The ladder knows already. The listener may do anything, even free the encoder, so it comes last
  * and a failure for good is reported separately. */
 static void break_down(ScEncoder *encoder, const GError *error, gint64 delay)
 {
     gboolean was_busy = encoder->busy;
+    gboolean was_zero_copy = encoder->frame != NULL;
+    gint64 now = g_get_monotonic_time();
 
     close_pipeline(encoder);
+    if (was_zero_copy) {
+        encoder->copy_until = now + delay;
+    }
+    if (rescue_frame(encoder, error)) {
+        return;
+    }
+    release_frame(encoder, FALSE);
     g_clear_pointer(&encoder->picture, sc_picture_unref);
     encoder->busy = FALSE;
-    encoder->owed = encoder->owed || was_busy;
-    if (sc_ladder_peek(encoder->ladder, g_get_monotonic_time()) == NULL) {
+    encoder->owed = encoder->owed || (was_busy && !was_zero_copy);
+    if (sc_ladder_peek(encoder->ladder, &encoder->target, now) == NULL) {
         g_clear_error(&encoder->failure);
         encoder->failure = g_error_copy(error);
         sc_timer_set_after(encoder->later, 0);
-    } else if (delay > 0) {
+    } else if (delay > 0 && !was_zero_copy) {
         g_info("trying again in %d ms: %s", (int)(delay / 1000), error->message);
         sc_timer_set_after(encoder->later, delay);
     }
@@ -198,6 +301,17 @@ static void on_failed(const GError *error, gpointer data)
 
     break_down(encoder, error,
                sc_ladder_note_failure(encoder->ladder, error, g_get_monotonic_time()));
+}
+
+/* It holds guests up to their deadline, so it gets no second chance now. */
+static void on_stalled(ScEncoder *encoder, const GError *error)
+{
+    if (encoder->frame != NULL) {
+        sc_ladder_give_up(encoder->ladder, error, g_get_monotonic_time());
+        break_down(encoder, error, 0);
+    } else {
+        on_failed(error, encoder);
+    }
 }
 
 static void on_watchdog(gpointer data)
@@ -219,18 +333,18 @@ static void on_watchdog(gpointer data)
             ? ""
             : ": an encoder must put out each picture before it gets the next (x264enc "
               "needs tune=zerolatency for that)");
-    on_failed(error, encoder);
+    on_stalled(encoder, error);
 }
 
 static void on_later(gpointer data)
 {
     ScEncoder *encoder = data;
-    Target target = encoder->target;
+    ScTarget target = encoder->target;
     g_autoptr(GError) error = g_steal_pointer(&encoder->failure);
 
     if (error != NULL) {
         encoder->listener.failed(error, encoder->listener_data);
-    } else if (encoder->busy && !prepare(encoder, &target, &error)) {
+    } else if (encoder->busy && !prepare(encoder, &target, TRUE, &error)) {
         break_down(encoder, error, 0);
     } else if (encoder->busy) {
         start(encoder);
@@ -259,31 +373,36 @@ static gboolean check_config(const ScEncoderConfig *config, GError **error)
     return TRUE;
 }
 
-ScEncoder *sc_encoder_new(const ScEncoderConfig *config, const ScEncoderListener *listener,
-                          gpointer data, GError **error)
+static ScEncoder *new_encoder(const ScEncoderConfig *config, const ScEncoderListener *listener,
+                              gpointer data)
 {
-    g_autoptr(ScLadder) ladder = NULL;
-    ScEncoder *encoder;
+    ScEncoder *encoder = g_new0(ScEncoder, 1);
 
-    if (!check_config(config, error) || !gst_init_check(NULL, NULL, error)) {
-        return NULL;
-    }
-    ladder = sc_ladder_new(sc_ladder_get_rungs(config), config, error);
-    if (ladder == NULL) {
-        return NULL;
-    }
-    encoder = g_new0(ScEncoder, 1);
     encoder->config = *config;
     encoder->description = g_strdup(config->description);
     encoder->config.description = encoder->description;
+    encoder->render_node = g_strdup(config->render_node);
+    encoder->config.render_node = encoder->render_node;
     encoder->listener = *listener;
     encoder->listener_data = data;
-    encoder->ladder = g_steal_pointer(&ladder);
     encoder->shadow = sc_shadow_new();
     pixman_region32_init(&encoder->changes);
     encoder->watchdog = sc_timer_new(on_watchdog, encoder);
     encoder->later = sc_timer_new(on_later, encoder);
     return encoder;
+}
+
+ScEncoder *sc_encoder_new(const ScEncoderConfig *config, const ScEncoderListener *listener,
+                          gpointer data, GError **error)
+{
+    g_autoptr(ScEncoder) encoder = NULL;
+
+    if (!check_config(config, error) || !gst_init_check(NULL, NULL, error)) {
+        return NULL;
+    }
+    encoder = new_encoder(config, listener, data);
+    encoder->ladder = sc_ladder_new(sc_ladder_get_rungs(config), &encoder->config, error);
+    return encoder->ladder != NULL ? g_steal_pointer(&encoder) : NULL;
 }
 
 void sc_encoder_free(ScEncoder *encoder)
@@ -295,12 +414,14 @@ void sc_encoder_free(ScEncoder *encoder)
     sc_timer_free(encoder->watchdog);
     sc_timer_free(encoder->later);
     g_clear_error(&encoder->failure);
+    release_frame(encoder, FALSE);
     sc_picture_unref(encoder->picture);
     pixman_region32_fini(&encoder->changes);
     sc_shadow_free(encoder->shadow);
     sc_ladder_free(encoder->ladder);
     g_free(encoder->label);
     g_free(encoder->description);
+    g_free(encoder->render_node);
     g_free(encoder);
 }
 
@@ -311,8 +432,16 @@ gboolean sc_encoder_is_busy(const ScEncoder *encoder)
 
 gboolean sc_encoder_copies(const ScEncoder *encoder, ScFrame *frame)
 {
-    const ScRungImpl *rung = sc_ladder_peek(encoder->ladder, g_get_monotonic_time());
+    gint64 now = g_get_monotonic_time();
+    const ScRungImpl *rung;
+    ScTarget target;
 
+    sc_target_init(&target, sc_frame_get_scanout(frame));
+    if (!target.is_dmabuf || is_too_slow(encoder) ||
+        (now < encoder->copy_until && sc_target_equal(&target, &encoder->target))) {
+        return TRUE;
+    }
+    rung = sc_ladder_peek(encoder->ladder, &target, now);
     return rung == NULL || rung->copies;
 }
 
@@ -329,29 +458,53 @@ gboolean sc_encoder_absorb(ScEncoder *encoder, ScFrame *frame, GError **error)
     return TRUE;
 }
 
-static Target target_of_shadow(ScEncoder *encoder)
+/* What the shadow shows came from the current target, if that fits. */
+static ScTarget target_of_shadow(const ScEncoder *encoder)
 {
-    return (Target){ sc_shadow_get_width(encoder->shadow), sc_shadow_get_height(encoder->shadow),
-                     sc_shadow_get_fourcc(encoder->shadow) };
+    ScTarget target = { .width = sc_shadow_get_width(encoder->shadow),
+                        .height = sc_shadow_get_height(encoder->shadow),
+                        .fourcc = sc_shadow_get_fourcc(encoder->shadow) };
+
+    return target.width == encoder->target.width && target.height == encoder->target.height &&
+                   target.fourcc == encoder->target.fourcc
+               ? encoder->target
+               : target;
+}
+
+/* Whether there is a pipeline that takes the frame as it is. */
+static gboolean prepare_for_frame(ScEncoder *encoder, ScFrame *frame, gboolean *is_zero_copy,
+                                  GError **error)
+{
+    gboolean copies = sc_encoder_copies(encoder, frame);
+    ScTarget target;
+
+    sc_target_init(&target, sc_frame_get_scanout(frame));
+    if (!prepare(encoder, &target, copies, error)) {
+        return FALSE;
+    }
+    *is_zero_copy = encoder->rung != NULL && !encoder->rung->copies;
+    return *is_zero_copy || sc_encoder_absorb(encoder, frame, error);
 }
 
 gboolean sc_encoder_submit(ScEncoder *encoder, ScFrame *frame, gboolean key, GError **error)
 {
-    Target target = target_of_shadow(encoder);
+    ScTarget target = target_of_shadow(encoder);
+    gboolean is_zero_copy = FALSE;
 
     g_return_val_if_fail(!encoder->busy, FALSE);
-    if (frame != NULL) {
-        ScScanout *scanout = sc_frame_get_scanout(frame);
-
-        target = (Target){ sc_scanout_get_width(scanout), sc_scanout_get_height(scanout),
-                           sc_scanout_get_fourcc(scanout) };
-    } else if (sc_shadow_get_picture(encoder->shadow) == NULL || !(encoder->owed || key)) {
+    if (frame == NULL &&
+        (sc_shadow_get_picture(encoder->shadow) == NULL || !(encoder->owed || key))) {
         g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "there is no picture to encode");
         return FALSE;
     }
-    if (!prepare(encoder, &target, error) ||
-        (frame != NULL && !sc_encoder_absorb(encoder, frame, error))) {
+    if (frame != NULL ? !prepare_for_frame(encoder, frame, &is_zero_copy, error)
+                      : !prepare(encoder, &target, TRUE, error)) {
         return FALSE;
+    }
+    if (is_zero_copy) {
+        hold(encoder, frame, key);
+        start(encoder);
+        return TRUE;
     }
     put_aside(encoder, key);
     /* Not from here: the thread that is woken up may take this CPU, and the guest would wait for it
@@ -377,4 +530,28 @@ void sc_encoder_get_counts(const ScEncoder *encoder, ScEncoderCounts *counts)
     *counts = encoder->counts;
     counts->copied_pixels = sc_shadow_get_copied(encoder->shadow);
     counts->step_downs = sc_ladder_get_step_downs(encoder->ladder);
+}
+
+gboolean sc_encoder_list_rungs(const ScEncoderConfig *config, guint32 width, guint32 height,
+                               guint32 fourcc,
+                               void (*func)(const ScEncoderRung *rung, gpointer data),
+                               gpointer data, GError **error)
+{
+    ScTarget target = { width, height, fourcc, TRUE, FALSE, 0, 1 };
+    g_autoptr(ScLadder) ladder = NULL;
+    ScEncoderRung rung;
+
+    if (!check_config(config, error) || !gst_init_check(NULL, NULL, error)) {
+        return FALSE;
+    }
+    ladder = sc_ladder_new(sc_ladder_get_rungs(config), config, error);
+    if (ladder == NULL) {
+        return FALSE;
+    }
+    sc_ladder_set_target(ladder, &target);
+    for (guint i = 0; i < sc_ladder_get_length(ladder); i++) {
+        sc_ladder_describe(ladder, i, &rung);
+        func(&rung, data);
+    }
+    return TRUE;
 }

@@ -7,9 +7,11 @@
  *   copying rungs      sc_encoder_submit() and sc_encoder_absorb() copy what changed into a shadow
  *                      picture before they return; the frame is not referenced afterwards.
  *   zero-copy rungs    sc_encoder_submit() keeps a reference to the frame until its packet is out
- *                      and the pipeline has let go of the memory.
- * Either way the frame is marked taken, so the flush completes by the fence rule of
- * capture/frame.h.
+ *                      and the pipeline has let go of the memory. If the pipeline fails before that
+ *                      and the guest still waits, the picture is copied and encoded by a lower
+ *                      rung; if the guest waits no longer, the picture is lost.
+ * A frame is marked taken when it was copied, or its packet is out, so the flush completes by the
+ * fence rule of capture/frame.h.
  *
  * Thread:   the owner thread; the listener is called in the main context that was the thread
  *           default at sc_encoder_new(), never from inside a function of this header.
@@ -30,6 +32,7 @@ typedef struct ScEncoder ScEncoder;
 
 typedef enum {
     SC_ENCODER_AUTO,     /* the whole ladder */
+    SC_ENCODER_VA,       /* the rungs that use VA-API only; MJPEG as SC_ENCODER_SOFTWARE */
     SC_ENCODER_SOFTWARE, /* the software rung only */
     SC_ENCODER_CUSTOM,   /* the user's pipeline description only; MJPEG as SC_ENCODER_SOFTWARE */
 } ScEncoderKind;
@@ -39,6 +42,7 @@ typedef struct {
     ScEncoderKind kind;
     const char *description; /* SC_ENCODER_CUSTOM: raw video in, H.264 out, each picture at
                               * once: "x264enc tune=zerolatency" */
+    const char *render_node; /* "/dev/dri/renderD128", for VA-API; NULL: the one that does best */
     guint bitrate_kbit;      /* H.264: target and ceiling, kbit/s, 1 to 2000000; not for
                               * SC_ENCODER_CUSTOM, where it is the description's business */
     guint max_fps;           /* frames per second the rate control reckons with, 1 to 1000 */
@@ -69,7 +73,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScEncoder, sc_encoder_free)
 /* A picture is in flight: submit nothing now. */
 gboolean sc_encoder_is_busy(const ScEncoder *encoder);
 
-/* Whether frames like this one would be copied (and so can be absorbed). */
+/* Whether this frame would be copied (and so can be absorbed): it is not in a dmabuf, or no
+ * zero-copy rung takes it, or the one that has the picture in flight is too slow for the guest. */
 gboolean sc_encoder_copies(const ScEncoder *encoder, ScFrame *frame);
 
 /*
@@ -89,8 +94,8 @@ gboolean sc_encoder_submit(ScEncoder *encoder, ScFrame *frame, gboolean key, GEr
 /* From the next picture on. */
 void sc_encoder_set_bitrate(ScEncoder *encoder, guint kbit);
 
-/* The rung in use, "software (x264enc)"; "none" before the first picture. Valid until the next
- * call into the encoder. */
+/* The rung in use, "va-dmabuf (vah264enc on /dev/dri/renderD128)"; "none" before the first picture.
+ * Valid until the next call into the encoder. */
 const char *sc_encoder_get_rung(const ScEncoder *encoder);
 
 typedef struct {
@@ -103,5 +108,22 @@ typedef struct {
 } ScEncoderCounts;
 
 void sc_encoder_get_counts(const ScEncoder *encoder, ScEncoderCounts *counts);
+
+/* A rung of the ladder, for people. */
+typedef struct {
+    const char *name; /* "va-dmabuf" */
+    const char *node; /* of the device it would use; NULL if it needs none or there is none */
+    gboolean copies;
+    const char *obstacle; /* why it cannot be used; NULL: it can */
+} ScEncoderRung;
+
+/*
+ * The ladder for @config, best rung first, and how it would take dmabufs of this size and format
+ * (linear, DRM_FORMAT_*). @func is called for each rung. Fails if @config is out of range.
+ */
+gboolean sc_encoder_list_rungs(const ScEncoderConfig *config, guint32 width, guint32 height,
+                               guint32 fourcc,
+                               void (*func)(const ScEncoderRung *rung, gpointer data),
+                               gpointer data, GError **error);
 
 G_END_DECLS

@@ -64,7 +64,9 @@ static gboolean make_ends(ScSkeleton *skeleton, const char *output_caps, GError 
     if (skeleton->sink == NULL) {
         return FALSE;
     }
-    g_object_set(skeleton->source, "format", GST_FORMAT_TIME, "emit-signals", FALSE, NULL);
+    /* Live: encoders that would like to collect some pictures first then do not. */
+    g_object_set(skeleton->source, "format", GST_FORMAT_TIME, "is-live", TRUE, "emit-signals",
+                 FALSE, NULL);
     /* Packets are due at once: no clock, no waiting for a first one before the pipeline runs. */
     g_object_set(skeleton->sink, "caps", caps, "sync", FALSE, "async", FALSE, "enable-last-sample",
                  FALSE, NULL);

@@ -4,6 +4,7 @@
 #include "capture/error.h"
 #include "encoder/convert.h"
 #include "encoder/gst-build.h"
+#include "encoder/gst-dmabuf.h"
 #include "encoder/reaper.h"
 
 #include <gst/app/gstappsink.h>
@@ -15,8 +16,9 @@
 
 /* What the worker is to do. */
 typedef struct {
-    ScPicture *picture;
-    pixman_region32_t changes;
+    ScPicture *picture; /* or: */
+    ScDmabuf *dmabuf;
+    pixman_region32_t changes; /* of @picture */
     gboolean key;
     guint bitrate_kbit;
 } Job;
@@ -40,6 +42,9 @@ struct ScPipeline {
     GstElement *bitrate_element; /* or NULL */
     char *bitrate_property;
     guint bitrate_units, bitrate_kbit;
+    gboolean retimes;
+    gboolean nudges_key;
+    guint nudge; /* 0 or 1: units by which the bit rate is higher than it should */
     GstClockTime first_time;
 
     /* Everybody's, under the mutex. */
@@ -58,7 +63,8 @@ struct ScPipeline {
 /* The memory of a picture on its way through GStreamer. */
 typedef struct {
     ScPipeline *pipeline;
-    ScPicture *picture;
+    ScPicture *picture; /* or: */
+    ScDmabuf *dmabuf;
 } Lease;
 
 /* What is handed over to the owner. */
@@ -75,6 +81,7 @@ static void job_free(Job *job)
         return;
     }
     sc_picture_unref(job->picture);
+    sc_dmabuf_unref(job->dmabuf);
     pixman_region32_fini(&job->changes);
     g_free(job);
 }
@@ -185,6 +192,7 @@ static void lease_end(gpointer data)
     ScPipeline *pipeline = lease->pipeline;
 
     sc_picture_unref(lease->picture);
+    sc_dmabuf_unref(lease->dmabuf);
     g_mutex_lock(&pipeline->mutex);
     pipeline->released = TRUE;
     settle(pipeline);
@@ -226,7 +234,8 @@ static GstFlowReturn on_sample(GstAppSink *sink, gpointer data)
     }
     buffer = gst_sample_get_buffer(sample);
     g_mutex_lock(&pipeline->mutex);
-    fits = pipeline->in_flight && pipeline->packet == NULL && is_of_picture(sample, pipeline->pts);
+    fits = pipeline->in_flight && pipeline->packet == NULL &&
+           (pipeline->retimes || is_of_picture(sample, pipeline->pts));
     if (fits) {
         pipeline->packet = copy_packet(buffer);
         pipeline->packet_is_key = !GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT);
@@ -272,9 +281,18 @@ static GstBusSyncReply on_message(GstBus *bus, GstMessage *message, gpointer dat
 
 /* The worker */
 
+static GstBuffer *wrap_dmabuf(ScPipeline *pipeline, ScDmabuf *dmabuf)
+{
+    Lease *lease = g_new0(Lease, 1);
+
+    lease->pipeline = pipeline_ref(pipeline);
+    lease->dmabuf = sc_dmabuf_ref(dmabuf);
+    return sc_gst_dmabuf_wrap(dmabuf, lease_end, lease);
+}
+
 static GstBuffer *wrap_picture(ScPipeline *pipeline, ScPicture *picture)
 {
-    Lease *lease = g_new(Lease, 1);
+    Lease *lease = g_new0(Lease, 1);
 
     lease->pipeline = pipeline_ref(pipeline);
     lease->picture = sc_picture_ref(picture);
@@ -293,32 +311,46 @@ static GstClockTime next_pts(ScPipeline *pipeline)
     return MAX(now - pipeline->first_time, pipeline->pts + PTS_STEP);
 }
 
-static void set_bitrate(ScPipeline *pipeline, guint kbit)
+static void set_bitrate(ScPipeline *pipeline, guint kbit, gboolean key)
 {
-    if (pipeline->bitrate_element != NULL && pipeline->bitrate_kbit != kbit) {
+    guint nudge = pipeline->nudge;
+
+    if (key && pipeline->nudges_key && pipeline->bitrate_kbit == kbit) {
+        nudge = !nudge;
+    }
+    if (pipeline->bitrate_element != NULL &&
+        (pipeline->bitrate_kbit != kbit || pipeline->nudge != nudge)) {
         pipeline->bitrate_kbit = kbit;
+        pipeline->nudge = nudge;
         g_object_set(pipeline->bitrate_element, pipeline->bitrate_property,
-                     kbit * pipeline->bitrate_units, NULL);
+                     kbit * pipeline->bitrate_units + nudge, NULL);
     }
 }
 
-/* Takes @job: the shadow is needed no longer than it takes to convert it. */
+/* Takes what @job shows: the shadow is needed no longer than it takes to convert it. */
+static GstBuffer *take_buffer(ScPipeline *pipeline, Job *job)
+{
+    if (job->dmabuf != NULL) {
+        return wrap_dmabuf(pipeline, job->dmabuf);
+    }
+    if (pipeline->converter == NULL) {
+        return wrap_picture(pipeline, job->picture);
+    }
+    sc_converter_run(pipeline->converter, job->picture, &job->changes, pipeline->converted);
+    g_clear_pointer(&job->picture, sc_picture_unref);
+    return wrap_picture(pipeline, pipeline->converted);
+}
+
+/* Takes @job. */
 static void run_job(ScPipeline *pipeline, Job *job)
 {
-    g_autoptr(ScPicture) picture = NULL;
     gboolean key = job->key;
     GstBuffer *buffer;
     GstClockTime pts = next_pts(pipeline);
 
-    set_bitrate(pipeline, job->bitrate_kbit);
-    if (pipeline->converter != NULL) {
-        sc_converter_run(pipeline->converter, job->picture, &job->changes, pipeline->converted);
-        picture = sc_picture_ref(pipeline->converted);
-    } else {
-        picture = sc_picture_ref(job->picture);
-    }
+    set_bitrate(pipeline, job->bitrate_kbit, key);
+    buffer = take_buffer(pipeline, job);
     job_free(job);
-    buffer = wrap_picture(pipeline, picture);
     GST_BUFFER_PTS(buffer) = pts;
 
     g_mutex_lock(&pipeline->mutex);
@@ -390,7 +422,7 @@ gboolean sc_pipeline_check(const char *fragment, const char *output_caps, GError
 static gboolean prepare_conversion(ScPipeline *pipeline, const ScPipelineConfig *config,
                                    GError **error)
 {
-    if (gst_video_info_is_equal(&config->input, &config->format)) {
+    if (config->dmabuf_caps != NULL || gst_video_info_is_equal(&config->input, &config->format)) {
         return TRUE;
     }
     pipeline->converter = sc_converter_new(&config->input, &config->format, error);
@@ -402,7 +434,9 @@ static void connect_elements(ScPipeline *pipeline, const ScPipelineConfig *confi
 {
     static const GstAppSinkCallbacks callbacks = { .new_sample = on_sample };
     ScSkeleton *skeleton = &pipeline->skeleton;
-    g_autoptr(GstCaps) caps = gst_video_info_to_caps((GstVideoInfo *)&config->format);
+    g_autoptr(GstCaps) caps = config->dmabuf_caps != NULL
+                                  ? gst_caps_copy(config->dmabuf_caps)
+                                  : gst_video_info_to_caps((GstVideoInfo *)&config->format);
     g_autoptr(GstBus) bus = gst_element_get_bus(skeleton->pipeline);
 
     gst_app_src_set_caps(GST_APP_SRC(skeleton->source), caps);
@@ -415,6 +449,7 @@ static void connect_elements(ScPipeline *pipeline, const ScPipelineConfig *confi
             gst_bin_get_by_name(GST_BIN(skeleton->pipeline), config->bitrate_element);
         pipeline->bitrate_property = g_strdup(config->bitrate_property);
         pipeline->bitrate_units = config->bitrate_units;
+        pipeline->nudges_key = config->nudges_key;
     }
 }
 
@@ -428,6 +463,7 @@ ScPipeline *sc_pipeline_new(const char *name, const ScPipelineConfig *config,
     g_cond_init(&pipeline->cond);
     pipeline->context = g_main_context_ref_thread_default();
     pipeline->name = g_strdup(name);
+    pipeline->retimes = config->retimes;
     pipeline->listener = *listener;
     pipeline->listener_data = data;
     pipeline->first_time = GST_CLOCK_TIME_NONE;
@@ -454,6 +490,20 @@ void sc_pipeline_close(ScPipeline *pipeline)
     sc_reaper_run(pipeline->name, reap, pipeline);
 }
 
+/* Takes @job. */
+static void post_job(ScPipeline *pipeline, Job *job)
+{
+    /* An encoder needs no request for its first picture, and might take one for the second. */
+    job->key = job->key && pipeline->fed;
+    pipeline->fed = TRUE;
+
+    g_mutex_lock(&pipeline->mutex);
+    g_assert(pipeline->job == NULL && !pipeline->in_flight);
+    pipeline->job = job;
+    g_cond_signal(&pipeline->cond);
+    g_mutex_unlock(&pipeline->mutex);
+}
+
 void sc_pipeline_encode(ScPipeline *pipeline, ScPicture *picture, const pixman_region32_t *changes,
                         gboolean key, guint bitrate_kbit)
 {
@@ -462,18 +512,23 @@ void sc_pipeline_encode(ScPipeline *pipeline, ScPicture *picture, const pixman_r
     guint height = (guint)picture->info.height;
 
     job->picture = sc_picture_ref(picture);
-    /* An encoder needs no request for its first picture, and might take one for the second. */
-    job->key = key && pipeline->fed;
+    job->key = key;
     job->bitrate_kbit = bitrate_kbit;
     pixman_region32_init_rect(&job->changes, 0, 0, width, height);
     if (changes != NULL && pipeline->fed) {
         pixman_region32_copy(&job->changes, (pixman_region32_t *)changes);
     }
-    pipeline->fed = TRUE;
+    post_job(pipeline, job);
+}
 
-    g_mutex_lock(&pipeline->mutex);
-    g_assert(pipeline->job == NULL && !pipeline->in_flight);
-    pipeline->job = job;
-    g_cond_signal(&pipeline->cond);
-    g_mutex_unlock(&pipeline->mutex);
+void sc_pipeline_encode_dmabuf(ScPipeline *pipeline, ScDmabuf *dmabuf, gboolean key,
+                               guint bitrate_kbit)
+{
+    Job *job = g_new0(Job, 1);
+
+    job->dmabuf = sc_dmabuf_ref(dmabuf);
+    job->key = key;
+    job->bitrate_kbit = bitrate_kbit;
+    pixman_region32_init(&job->changes);
+    post_job(pipeline, job);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A running GStreamer pipeline that encodes: appsrc ! FRAGMENT ! appsink, fed by a thread of ours
- * that first brings what changed of a picture into the format the encoder wants.
+ * A running GStreamer pipeline that encodes: appsrc ! FRAGMENT ! appsink, fed by a thread of ours.
+ * It takes either pictures, of which the thread first brings what changed into the format the
+ * encoder wants, or dmabufs, which are not copied.
  *
  * Thread:   the owner thread. Threads of GStreamer, and ours, hand over to the main context that
  *           was the thread default at sc_pipeline_new(); the listener is called from there.
@@ -11,6 +12,7 @@
  */
 #pragma once
 
+#include "capture/dmabuf.h"
 #include "encoder/picture.h"
 #include <pixman.h>
 
@@ -24,10 +26,18 @@ typedef struct {
     /* The pictures given to sc_pipeline_encode(), and what is made of them before they enter the
      * fragment (same size; if equal they enter as they are). */
     GstVideoInfo input, format;
+    /* Those of sc_gst_dmabuf_get_caps(): the pipeline takes such dmabufs instead of pictures. */
+    const GstCaps *dmabuf_caps;
     /* The element of the fragment that has this name has this property for the bit rate, of which
      * @bitrate_units are one kbit/s; NULL if there is none. */
     const char *bitrate_element, *bitrate_property;
     guint bitrate_units;
+    /* The element begins anew, with a key frame, when the bit rate changes, and may put out
+     * something else than a key frame when asked for one: changes its bit rate by one unit then. */
+    gboolean nudges_key;
+    /* Packets have time stamps of the encoder's own, which say nothing of the picture; it is known
+     * to put out one packet for each picture, in order. */
+    gboolean retimes;
 } ScPipelineConfig;
 
 typedef struct {
@@ -54,11 +64,16 @@ void sc_pipeline_close(ScPipeline *pipeline);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScPipeline, sc_pipeline_close)
 
 /*
- * Encodes @picture, of which @changes (NULL: all) is new since the picture before. Holds a
- * reference as long as anybody reads it. The first picture of a pipeline is converted as a whole,
- * and a key frame whatever @key says. Only when nothing is in flight.
+ * For a pipeline of pictures: encodes @picture, of which @changes (NULL: all) is new since the
+ * picture before. Holds a reference as long as anybody reads it. The first picture of a pipeline is
+ * converted as a whole, and a key frame whatever @key says. Only when nothing is in flight.
  */
 void sc_pipeline_encode(ScPipeline *pipeline, ScPicture *picture, const pixman_region32_t *changes,
                         gboolean key, guint bitrate_kbit);
+
+/* For a pipeline of dmabufs: the same. The memory is referenced until the pipeline has let go of
+ * it, which a pipeline that failed or hangs may do long after it was closed. */
+void sc_pipeline_encode_dmabuf(ScPipeline *pipeline, ScDmabuf *dmabuf, gboolean key,
+                               guint bitrate_kbit);
 
 G_END_DECLS

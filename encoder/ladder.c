@@ -1,37 +1,60 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "encoder/encoder-impl.h"
 
+/* Guests change among a few modes; a rung that failed for one is remembered for that many. */
+#define MAX_RECORDS 8
+
+/* A way to encode, on a device where it needs one. */
 typedef struct {
     const ScRungImpl *impl;
-    gboolean impossible; /* on this host */
-    gboolean proven;     /* has put out a packet */
-    GError *obstacle;    /* why it was given up, or NULL */
+    const ScVaDevice *device; /* or NULL */
+    GError *impossible;       /* why not on this host, or NULL */
+} Rung;
+
+/* How a rung does for a target. */
+typedef struct {
+    gboolean proven;  /* has put out a packet */
+    gboolean refused; /* the obstacle stays */
+    GError *obstacle; /* why it was given up, or NULL */
+    gint64 given_up_at;
     gint64 retry_at;
     gint64 retry_delay;
     guint failures; /* in a row, each less than the window after the one before */
     gint64 last_failure;
-} Rung;
+} Trial;
+
+typedef struct {
+    ScTarget target;
+    Trial *trials; /* one for each rung */
+    guint n_trials;
+} Record;
 
 struct ScLadder {
-    Rung *rungs;
-    guint n_rungs;
+    ScEncoderConfig config;
+    GPtrArray *devices; /* of ScVaDevice; NULL: no rung needs one */
+    GArray *rungs;      /* of Rung */
+    GPtrArray *records; /* of Record, the current target's first */
     guint current;
     guint64 step_downs;
 };
 
-static const ScRungImpl *const video_rungs[] = { &sc_rung_software, NULL };
+static const ScRungImpl *const video_rungs[] = { &sc_rung_va_dmabuf, &sc_rung_va_upload,
+                                                 &sc_rung_software, NULL };
+static const ScRungImpl *const va_rungs[] = { &sc_rung_va_dmabuf, &sc_rung_va_upload, NULL };
 static const ScRungImpl *const software_rungs[] = { &sc_rung_software, NULL };
 static const ScRungImpl *const custom_rungs[] = { &sc_rung_custom, NULL };
 
 const ScRungImpl *const *sc_ladder_get_rungs(const ScEncoderConfig *config)
 {
-    /* The codec for viewers that have no other: a user's description is for H.264. */
+    /* The codec for viewers that have no other: all else is for H.264. */
     if (config->codec == SC_CODEC_MJPEG) {
         return software_rungs;
     }
     switch (config->kind) {
     case SC_ENCODER_AUTO:
         return video_rungs;
+    case SC_ENCODER_VA:
+        return va_rungs;
     case SC_ENCODER_SOFTWARE:
         return software_rungs;
     case SC_ENCODER_CUSTOM:
@@ -40,32 +63,177 @@ const ScRungImpl *const *sc_ladder_get_rungs(const ScEncoderConfig *config)
     g_return_val_if_reached(NULL);
 }
 
+static Rung *get_rung(const ScLadder *ladder, guint index)
+{
+    return &g_array_index(ladder->rungs, Rung, index);
+}
+
+static void rung_clear(gpointer data)
+{
+    g_clear_error(&((Rung *)data)->impossible);
+}
+
+static void record_free(gpointer data)
+{
+    Record *record = data;
+
+    for (guint i = 0; i < record->n_trials; i++) {
+        g_clear_error(&record->trials[i].obstacle);
+    }
+    g_free(record->trials);
+    g_free(record);
+}
+
+static void add_rung(ScLadder *ladder, const ScRungImpl *impl, const ScVaDevice *device)
+{
+    Rung rung = { .impl = impl, .device = device };
+
+    if (impl->needs_device && device == NULL) {
+        g_set_error(&rung.impossible, SC_ERROR, SC_ERROR_UNSUPPORTED,
+                    "this host has no render node (/dev/dri/renderD*): there is no GPU, or its "
+                    "kernel driver is missing");
+    } else {
+        impl->check(&ladder->config, device, &rung.impossible);
+    }
+    if (rung.impossible != NULL) {
+        g_info("no %s encoder: %s", impl->name, rung.impossible->message);
+    }
+    g_array_append_val(ladder->rungs, rung);
+}
+
+/* A rung that needs a device becomes one for each, so that the device which can import the guest's
+ * buffers is found. */
+static void add_rungs(ScLadder *ladder, const ScRungImpl *impl)
+{
+    if (!impl->needs_device) {
+        add_rung(ladder, impl, NULL);
+        return;
+    }
+    if (ladder->devices == NULL) {
+        ladder->devices = sc_va_probe(ladder->config.render_node);
+    }
+    for (guint i = 0; i < ladder->devices->len; i++) {
+        add_rung(ladder, impl, ladder->devices->pdata[i]);
+    }
+    if (ladder->devices->len == 0) {
+        add_rung(ladder, impl, NULL);
+    }
+}
+
+static gboolean trial_is_open(const Trial *trial, gint64 now)
+{
+    return trial->obstacle == NULL || (!trial->refused && now >= trial->retry_at);
+}
+
+/* Its index; the number of rungs if there is none. Those that were given up are tried again only as
+ * long as one below them works. */
+static guint find_best(const ScLadder *ladder, const Record *record, gboolean copying, gint64 now)
+{
+    guint n = ladder->rungs->len, usable, best;
+
+    for (usable = 0; usable < n; usable++) {
+        const Rung *rung = get_rung(ladder, usable);
+
+        if (rung->impossible == NULL && record->trials[usable].obstacle == NULL &&
+            (rung->impl->copies || !copying)) {
+            break;
+        }
+    }
+    for (best = 0; best < usable && usable < n; best++) {
+        const Rung *rung = get_rung(ladder, best);
+
+        if (rung->impossible == NULL && trial_is_open(&record->trials[best], now) &&
+            (rung->impl->copies || !copying)) {
+            break;
+        }
+    }
+    return usable < n ? best : n;
+}
+
+static void trial_clear(Trial *trial)
+{
+    if (!trial->refused) {
+        g_clear_error(&trial->obstacle);
+        trial->failures = 0;
+        trial->proven = FALSE;
+    }
+}
+
+static Record *new_record(const ScLadder *ladder, const ScTarget *target)
+{
+    Record *record = g_new0(Record, 1);
+
+    record->target = *target;
+    record->n_trials = ladder->rungs->len;
+    record->trials = g_new0(Trial, record->n_trials);
+    for (guint i = 0; i < record->n_trials; i++) {
+        const Rung *rung = get_rung(ladder, i);
+        Trial *trial = &record->trials[i];
+
+        trial->retry_delay = SC_LADDER_RETRY;
+        if (rung->impossible == NULL && rung->impl->takes != NULL && target->width > 0) {
+            trial->refused =
+                !rung->impl->takes(&ladder->config, rung->device, target, &trial->obstacle);
+        }
+        if (trial->refused) {
+            g_info("no %s for this scanout: %s", rung->impl->name, trial->obstacle->message);
+        }
+    }
+    return record;
+}
+
+/* The current target's record is the first and stays there. */
+static Record *get_record(const ScLadder *ladder, const ScTarget *target)
+{
+    Record *record;
+
+    for (guint i = 0; i < ladder->records->len; i++) {
+        record = ladder->records->pdata[i];
+        if (sc_target_equal(&record->target, target)) {
+            return record;
+        }
+    }
+    record = new_record(ladder, target);
+    g_ptr_array_insert(ladder->records, MIN(ladder->records->len, 1), record);
+    if (ladder->records->len > MAX_RECORDS) {
+        g_ptr_array_set_size(ladder->records, MAX_RECORDS);
+    }
+    return record;
+}
+
+static Record *get_current_record(const ScLadder *ladder)
+{
+    return ladder->records->pdata[0];
+}
+
+static Trial *get_current_trial(const ScLadder *ladder)
+{
+    return &get_current_record(ladder)->trials[ladder->current];
+}
+
 ScLadder *sc_ladder_new(const ScRungImpl *const *rungs, const ScEncoderConfig *config,
                         GError **error)
 {
+    static const ScTarget nothing;
     g_autoptr(ScLadder) ladder = g_new0(ScLadder, 1);
     guint n_possible = 0;
 
-    while (rungs[ladder->n_rungs] != NULL) {
-        ladder->n_rungs++;
+    ladder->config = *config;
+    ladder->rungs = g_array_new(FALSE, TRUE, sizeof(Rung));
+    g_array_set_clear_func(ladder->rungs, rung_clear);
+    ladder->records = g_ptr_array_new_with_free_func(record_free);
+    for (guint i = 0; rungs[i] != NULL; i++) {
+        add_rungs(ladder, rungs[i]);
     }
-    ladder->rungs = g_new0(Rung, ladder->n_rungs);
-    for (guint i = 0; i < ladder->n_rungs; i++) {
-        Rung *rung = &ladder->rungs[i];
-
-        rung->impl = rungs[i];
-        rung->retry_delay = SC_LADDER_RETRY;
-        rung->impossible = !rung->impl->check(config, &rung->obstacle);
-        if (rung->impossible) {
-            g_info("no %s encoder: %s", rung->impl->name, rung->obstacle->message);
-        } else {
-            n_possible++;
-        }
+    for (guint i = 0; i < ladder->rungs->len; i++) {
+        n_possible += get_rung(ladder, i)->impossible == NULL;
     }
     if (n_possible == 0) {
-        g_propagate_error(error, g_error_copy(sc_ladder_get_error(ladder)));
+        g_propagate_error(error,
+                          g_error_copy(get_rung(ladder, ladder->rungs->len - 1)->impossible));
         return NULL;
     }
+    get_record(ladder, &nothing);
     return g_steal_pointer(&ladder);
 }
 
@@ -74,108 +242,134 @@ void sc_ladder_free(ScLadder *ladder)
     if (ladder == NULL) {
         return;
     }
-    for (guint i = 0; i < ladder->n_rungs; i++) {
-        g_clear_error(&ladder->rungs[i].obstacle);
+    g_ptr_array_unref(ladder->records);
+    g_array_unref(ladder->rungs);
+    if (ladder->devices != NULL) {
+        g_ptr_array_unref(ladder->devices);
     }
-    g_free(ladder->rungs);
     g_free(ladder);
 }
 
-static void rung_clear(Rung *rung)
+void sc_ladder_set_target(ScLadder *ladder, const ScTarget *target)
 {
-    if (!rung->impossible) {
-        g_clear_error(&rung->obstacle);
-        rung->failures = 0;
-        rung->proven = FALSE;
-    }
-}
+    gint64 now = g_get_monotonic_time();
+    Record *record = get_record(ladder, target);
+    guint index;
 
-/* Its index; the number of rungs if there is none. */
-static guint find_best(const ScLadder *ladder, gint64 now)
-{
-    guint usable = 0;
-
-    while (usable < ladder->n_rungs && ladder->rungs[usable].obstacle != NULL) {
-        usable++;
+    if (record == get_current_record(ladder)) {
+        return;
     }
-    for (guint i = 0; i < usable && usable < ladder->n_rungs; i++) {
-        if (!ladder->rungs[i].impossible && now >= ladder->rungs[i].retry_at) {
-            return i;
+    g_ptr_array_find(ladder->records, record, &index);
+    g_ptr_array_insert(ladder->records, 0, g_ptr_array_steal_index(ladder->records, index));
+    /* A change, and so a new chance, where nothing worked. */
+    if (find_best(ladder, record, FALSE, now) == ladder->rungs->len) {
+        for (guint i = 0; i < record->n_trials; i++) {
+            trial_clear(&record->trials[i]);
         }
     }
-    return usable;
 }
 
-const ScRungImpl *sc_ladder_peek(const ScLadder *ladder, gint64 now)
+const ScRungImpl *sc_ladder_peek(const ScLadder *ladder, const ScTarget *target, gint64 now)
 {
-    guint best = find_best(ladder, now);
+    guint best = find_best(ladder, get_record(ladder, target), FALSE, now);
 
-    return best < ladder->n_rungs ? ladder->rungs[best].impl : NULL;
+    return best < ladder->rungs->len ? get_rung(ladder, best)->impl : NULL;
 }
 
-const ScRungImpl *sc_ladder_choose(ScLadder *ladder, gint64 now)
+const ScRungImpl *sc_ladder_choose(ScLadder *ladder, gboolean copying, gint64 now)
 {
-    guint best = find_best(ladder, now);
+    Record *record = get_current_record(ladder);
+    guint best = find_best(ladder, record, copying, now);
 
-    if (best == ladder->n_rungs) {
+    if (best == ladder->rungs->len) {
         return NULL;
     }
     ladder->current = best;
-    if (ladder->rungs[best].obstacle != NULL) {
-        rung_clear(&ladder->rungs[best]);
+    if (record->trials[best].obstacle != NULL) {
+        trial_clear(&record->trials[best]);
     }
-    return ladder->rungs[best].impl;
+    return get_rung(ladder, best)->impl;
+}
+
+const ScVaDevice *sc_ladder_get_device(const ScLadder *ladder)
+{
+    return get_rung(ladder, ladder->current)->device;
 }
 
 const GError *sc_ladder_get_error(const ScLadder *ladder)
 {
-    return ladder->rungs[ladder->n_rungs - 1].obstacle;
+    guint last = ladder->rungs->len - 1;
+    const GError *impossible = get_rung(ladder, last)->impossible;
+
+    return impossible != NULL ? impossible : get_current_record(ladder)->trials[last].obstacle;
 }
 
 void sc_ladder_note_success(ScLadder *ladder)
 {
-    ladder->rungs[ladder->current].proven = TRUE;
+    get_current_trial(ladder)->proven = TRUE;
 }
 
 void sc_ladder_give_up(ScLadder *ladder, const GError *error, gint64 now)
 {
-    Rung *rung = &ladder->rungs[ladder->current];
+    Trial *trial = get_current_trial(ladder);
+    const Rung *rung = get_rung(ladder, ladder->current);
 
-    g_clear_error(&rung->obstacle);
-    rung->obstacle = g_error_copy(error);
-    rung->retry_at = now + rung->retry_delay;
-    rung->retry_delay = MIN(rung->retry_delay * 2, SC_LADDER_RETRY_MAX);
-    if (ladder->current + 1 < ladder->n_rungs) {
+    /* It had worked for longer than it takes to try it again. */
+    if (trial->given_up_at > 0 &&
+        now - trial->given_up_at > trial->retry_delay + SC_LADDER_FAILURE_WINDOW) {
+        trial->retry_delay = SC_LADDER_RETRY;
+    }
+    g_clear_error(&trial->obstacle);
+    trial->obstacle = g_error_copy(error);
+    trial->given_up_at = now;
+    trial->retry_at = now + trial->retry_delay;
+    trial->retry_delay = MIN(trial->retry_delay * 2, SC_LADDER_RETRY_MAX);
+    if (ladder->current + 1 < ladder->rungs->len) {
+        g_autofree char *target = sc_target_to_string(&get_current_record(ladder)->target);
+
         ladder->step_downs++;
-        g_message("%s encoder given up: %s", rung->impl->name, error->message);
+        g_message("%s encoder given up for %s: %s", rung->impl->name, target, error->message);
     }
 }
 
 gint64 sc_ladder_note_failure(ScLadder *ladder, const GError *error, gint64 now)
 {
-    Rung *rung = &ladder->rungs[ladder->current];
+    Trial *trial = get_current_trial(ladder);
+    guint trials = get_rung(ladder, ladder->current)->impl->trials;
 
-    if (now - rung->last_failure > SC_LADDER_FAILURE_WINDOW) {
-        rung->failures = 0;
+    if (now - trial->last_failure > SC_LADDER_FAILURE_WINDOW) {
+        trial->failures = 0;
     }
-    rung->last_failure = now;
-    rung->failures++;
-    if (rung->failures >= (rung->proven ? SC_LADDER_MAX_FAILURES : rung->impl->trials)) {
+    trial->last_failure = now;
+    trial->failures++;
+    if (trial->failures >= (trial->proven ? SC_LADDER_MAX_FAILURES : trials)) {
         sc_ladder_give_up(ladder, error, now);
         return 0;
     }
-    return (gint64)SC_LADDER_BACKOFF << (rung->failures - 1);
-}
-
-void sc_ladder_reset(ScLadder *ladder)
-{
-    for (guint i = 0; i < ladder->n_rungs; i++) {
-        rung_clear(&ladder->rungs[i]);
-        ladder->rungs[i].retry_delay = SC_LADDER_RETRY;
-    }
+    return (gint64)SC_LADDER_BACKOFF << (trial->failures - 1);
 }
 
 guint64 sc_ladder_get_step_downs(const ScLadder *ladder)
 {
     return ladder->step_downs;
+}
+
+guint sc_ladder_get_length(const ScLadder *ladder)
+{
+    return ladder->rungs->len;
+}
+
+void sc_ladder_describe(const ScLadder *ladder, guint index, ScEncoderRung *description)
+{
+    const Rung *rung = get_rung(ladder, index);
+    const GError *obstacle = rung->impossible != NULL
+                                 ? rung->impossible
+                                 : get_current_record(ladder)->trials[index].obstacle;
+
+    *description = (ScEncoderRung){
+        .name = rung->impl->name,
+        .node = rung->device != NULL ? rung->device->node : NULL,
+        .copies = rung->impl->copies,
+        .obstacle = obstacle != NULL ? obstacle->message : NULL,
+    };
 }

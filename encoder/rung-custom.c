@@ -17,7 +17,8 @@ static char *make_fragment(const ScEncoderConfig *config)
     return g_strdup_printf("videoconvert ! %s ! h264parse config-interval=-1", config->description);
 }
 
-static gboolean custom_check(const ScEncoderConfig *config, GError **error)
+static gboolean custom_check(const ScEncoderConfig *config, const ScVaDevice *device,
+                             GError **error)
 {
     g_autofree char *fragment = make_fragment(config);
     g_autoptr(GError) reason = NULL;

@@ -82,7 +82,8 @@ static const Choice *find_choice(ScCodec codec)
     return NULL;
 }
 
-static gboolean software_check(const ScEncoderConfig *config, GError **error)
+static gboolean software_check(const ScEncoderConfig *config, const ScVaDevice *device,
+                               GError **error)
 {
     const Choice *choice = find_choice(config->codec);
     g_autoptr(GString) wanted = g_string_new(NULL);

@@ -142,6 +142,15 @@ gboolean sc_shadow_take(ScShadow *shadow, ScScanout *scanout, const pixman_regio
     return take_changes(shadow, scanout, damage, error);
 }
 
+void sc_shadow_forget(ScShadow *shadow)
+{
+    slot_set(&shadow->slots[0], NULL, 0, 0);
+    slot_set(&shadow->slots[1], NULL, 0, 0);
+    pixman_region32_clear(&shadow->changes);
+    shadow->newest = 0;
+    shadow->width = shadow->height = shadow->fourcc = 0;
+}
+
 ScPicture *sc_shadow_get_picture(const ScShadow *shadow)
 {
     return shadow->slots[shadow->newest].picture;

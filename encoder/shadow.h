@@ -28,6 +28,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScShadow, sc_shadow_free)
 gboolean sc_shadow_take(ScShadow *shadow, ScScanout *scanout, const pixman_region32_t *damage,
                         GError **error);
 
+/* Frees the pictures: what is shown changes without being copied here. As before the first take. */
+void sc_shadow_forget(ScShadow *shadow);
+
 /* The newest picture, NULL before the first take. Reference it to keep it from being drawn into. */
 ScPicture *sc_shadow_get_picture(const ScShadow *shadow);
 

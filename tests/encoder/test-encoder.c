@@ -18,13 +18,13 @@ typedef struct {
 } Way;
 
 static const Way ways[] = {
-    { "h264", { SC_CODEC_H264, SC_ENCODER_AUTO, NULL, BITRATE, 60 }, NULL },
-    { "openh264", { SC_CODEC_H264, SC_ENCODER_SOFTWARE, NULL, BITRATE, 60 }, "x264enc" },
-    { "mjpeg", { SC_CODEC_MJPEG, SC_ENCODER_SOFTWARE, NULL, BITRATE, 60 }, NULL },
+    { "h264", { SC_CODEC_H264, SC_ENCODER_AUTO, NULL, NULL, BITRATE, 60 }, NULL },
+    { "openh264", { SC_CODEC_H264, SC_ENCODER_SOFTWARE, NULL, NULL, BITRATE, 60 }, "x264enc" },
+    { "mjpeg", { SC_CODEC_MJPEG, SC_ENCODER_SOFTWARE, NULL, NULL, BITRATE, 60 }, NULL },
     { "custom",
       { SC_CODEC_H264, SC_ENCODER_CUSTOM,
-        "x264enc tune=zerolatency speed-preset=ultrafast bitrate=100000 key-int-max=1000", BITRATE,
-        60 },
+        "x264enc tune=zerolatency speed-preset=ultrafast bitrate=100000 key-int-max=1000", NULL,
+        BITRATE, 60 },
       NULL },
 };
 

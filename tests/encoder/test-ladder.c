@@ -3,23 +3,24 @@
 #include "capture/error.h"
 #include "encoder/encoder-impl.h"
 
-static gboolean check_yes(const ScEncoderConfig *config, GError **error)
+static gboolean check_yes(const ScEncoderConfig *config, const ScVaDevice *device, GError **error)
 {
     return TRUE;
 }
 
-static gboolean check_no(const ScEncoderConfig *config, GError **error)
+static gboolean check_no(const ScEncoderConfig *config, const ScVaDevice *device, GError **error)
 {
     g_set_error(error, SC_ERROR, SC_ERROR_UNSUPPORTED, "nothing installed");
     return FALSE;
 }
 
-static const ScRungImpl best = { "best", FALSE, 1, check_yes, NULL };
-static const ScRungImpl missing = { "missing", TRUE, 1, check_no, NULL };
-static const ScRungImpl last = { "last", TRUE, 3, check_yes, NULL };
+static const ScRungImpl best = { "best", FALSE, 1, check_yes, NULL, FALSE, NULL };
+static const ScRungImpl missing = { "missing", TRUE, 1, check_no, NULL, FALSE, NULL };
+static const ScRungImpl last = { "last", TRUE, 3, check_yes, NULL, FALSE, NULL };
 static const ScRungImpl *const all_rungs[] = { &best, &missing, &last, NULL };
 static const ScRungImpl *const no_rungs[] = { &missing, NULL };
 static const ScEncoderConfig config;
+static const ScTarget no_target, target = { .width = 8, .height = 8 };
 
 static ScLadder *new_ladder(void)
 {
@@ -51,23 +52,23 @@ static void test_steps(void)
     g_autoptr(ScLadder) ladder = new_ladder();
     gint64 now = 1;
 
-    g_assert_true(sc_ladder_choose(ladder, now) == &best);
+    g_assert_true(sc_ladder_choose(ladder, FALSE, now) == &best);
     g_assert_cmpint(fail(ladder, now), ==, 0);
-    g_assert_true(sc_ladder_choose(ladder, now) == &last);
+    g_assert_true(sc_ladder_choose(ladder, FALSE, now) == &last);
     g_assert_cmpuint(sc_ladder_get_step_downs(ladder), ==, 1);
     g_assert_cmpint(fail(ladder, now), ==, SC_LADDER_BACKOFF);
-    g_assert_true(sc_ladder_choose(ladder, now) == &last);
+    g_assert_true(sc_ladder_choose(ladder, FALSE, now) == &last);
     g_assert_cmpint(fail(ladder, now), ==, 2 * SC_LADDER_BACKOFF);
     g_assert_null(sc_ladder_get_error(ladder));
     g_assert_cmpint(fail(ladder, now), ==, 0);
-    g_assert_null(sc_ladder_choose(ladder, now));
+    g_assert_null(sc_ladder_choose(ladder, FALSE, now));
     g_assert_error(sc_ladder_get_error(ladder), SC_ERROR, SC_ERROR_FAILED);
     g_assert_cmpuint(sc_ladder_get_step_downs(ladder), ==, 1);
 
     /* Nothing but a change helps now. */
-    g_assert_null(sc_ladder_choose(ladder, now + SC_LADDER_RETRY_MAX));
-    sc_ladder_reset(ladder);
-    g_assert_true(sc_ladder_choose(ladder, now) == &best);
+    g_assert_null(sc_ladder_choose(ladder, FALSE, now + SC_LADDER_RETRY_MAX));
+    sc_ladder_set_target(ladder, &target);
+    g_assert_true(sc_ladder_choose(ladder, FALSE, now) == &best);
 }
 
 /* One that worked is given up only if it fails again and again. */
@@ -76,18 +77,18 @@ static void test_proven(void)
     g_autoptr(ScLadder) ladder = new_ladder();
     gint64 now = 1;
 
-    sc_ladder_choose(ladder, now);
+    sc_ladder_choose(ladder, FALSE, now);
     sc_ladder_note_success(ladder);
     for (guint i = 0; i < 10; i++) {
         g_assert_cmpint(fail(ladder, now), ==, SC_LADDER_BACKOFF);
-        g_assert_true(sc_ladder_choose(ladder, now) == &best);
+        g_assert_true(sc_ladder_choose(ladder, FALSE, now) == &best);
         now += SC_LADDER_FAILURE_WINDOW + 1;
     }
     for (guint i = 0; i < SC_LADDER_MAX_FAILURES; i++) {
-        g_assert_true(sc_ladder_choose(ladder, now) == &best);
+        g_assert_true(sc_ladder_choose(ladder, FALSE, now) == &best);
         fail(ladder, now++);
     }
-    g_assert_true(sc_ladder_choose(ladder, now) == &last);
+    g_assert_true(sc_ladder_choose(ladder, FALSE, now) == &last);
 }
 
 /* A better rung is tried again, at ever longer intervals. */
@@ -98,12 +99,12 @@ static void test_retry(void)
     gint64 delay = SC_LADDER_RETRY;
 
     for (guint i = 0; i < 12; i++) {
-        g_assert_true(sc_ladder_choose(ladder, now) == &best);
+        g_assert_true(sc_ladder_choose(ladder, FALSE, now) == &best);
         fail(ladder, now);
-        g_assert_true(sc_ladder_choose(ladder, now) == &last);
-        g_assert_true(sc_ladder_choose(ladder, now + delay - 1) == &last);
+        g_assert_true(sc_ladder_choose(ladder, FALSE, now) == &last);
+        g_assert_true(sc_ladder_choose(ladder, FALSE, now + delay - 1) == &last);
         now += delay;
-        g_assert_true(sc_ladder_peek(ladder, now) == &best);
+        g_assert_true(sc_ladder_peek(ladder, &no_target, now) == &best);
         sc_ladder_note_success(ladder); /* still of the rung that was chosen */
         delay = MIN(2 * delay, SC_LADDER_RETRY_MAX);
     }

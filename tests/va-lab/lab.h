@@ -13,7 +13,7 @@
 G_BEGIN_DECLS
 
 /* The GStreamer plugins that tests may use, for --plugins of with-driver and mock-node. */
-#define SC_LAB_PLUGINS "app,coreelements,libav,va,videoparsersbad"
+#define SC_LAB_PLUGINS "app,coreelements,libav,va,videoparsersbad,x264"
 
 /*
  * To be called first in main(): unless the lab is set up already, runs the program again with
