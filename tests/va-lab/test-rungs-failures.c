@@ -1,5 +1,333 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-int main(void)
+/*
+ * The rungs va-dmabuf and va-upload on a driver that has bad days: guests go on, no picture is
+ * missing. The driver counts over the life of a process, so each case is one of its own.
+ */
+#include "encoder/encoder-impl.h"
+#include "tests/va-lab/rungs.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEADLINE (40 * G_TIME_SPAN_MILLISECOND) /* the daemon's default */
+
+typedef struct {
+    const char *name;
+    const char *switches; /* "NAME=VALUE NAME=VALUE", without SCANCAST_VA_ */
+    void (*run)(void);
+} Case;
+
+static const GuestLayout plain = { .width = 320, .height = 240 };
+
+typedef struct {
+    Harness harness;
+    GuestBuffer buffer;
+    ScLabTrace *trace;
+    guint frames; /* alive before */
+} Stage;
+
+static void stage_init(Stage *stage, ScEncoderKind kind, const GuestLayout *layout)
 {
-    return 77;
+    stage->trace = sc_lab_trace_new();
+    stage->frames = sc_frame_count_alive();
+    guest_buffer_init(&stage->buffer, layout);
+    rungs_init(&stage->harness, kind);
+}
+
+static void stage_clear(Stage *stage)
+{
+    harness_clear(&stage->harness);
+    g_assert_cmpuint(sc_frame_count_alive(), ==, stage->frames);
+    guest_buffer_clear(&stage->buffer);
+    sc_lab_trace_free(stage->trace);
+}
+
+static ScPacket *draw_and_encode(Stage *stage, guint seed)
+{
+    guest_buffer_draw(&stage->buffer, seed);
+    return rungs_encode(&stage->harness, &stage->buffer, FALSE);
+}
+
+static guint64 count_step_downs(Stage *stage)
+{
+    ScEncoderCounts counts;
+
+    sc_encoder_get_counts(stage->harness.encoder, &counts);
+    return counts.step_downs;
+}
+
+/* The flush of every frame comes after the packet of that frame and after its memory was let go of,
+ * whichever is late. */
+static void run_fence(void)
+{
+    gint64 completed[3];
+    Stage stage;
+
+    stage_init(&stage, SC_ENCODER_VA, &plain);
+    for (guint i = 0; i < G_N_ELEMENTS(completed); i++) {
+        GuestFlush flush;
+
+        guest_buffer_draw(&stage.buffer, i);
+        rungs_submit(&stage.harness, &stage.buffer, &flush, 0, FALSE);
+        harness_wait_packets(&stage.harness, i + 1);
+        g_assert_true(flush.is_complete);
+        g_assert_cmpint(flush.result, ==, SC_FLUSH_DONE);
+        completed[i] = flush.time;
+    }
+    rungs_assert_rung(&stage.harness, "va-dmabuf");
+    sc_lab_trace_read(stage.trace);
+    for (guint i = 0; i < G_N_ELEMENTS(completed); i++) {
+        const ScLabEvent *end = sc_lab_trace_find(stage.trace, i, "encode-end", NULL);
+        const ScLabEvent *release = sc_lab_trace_find(stage.trace, i, "release", NULL);
+
+        g_assert_cmpint(completed[i], >=, end->time);
+        g_assert_cmpint(completed[i], >=, release->time);
+    }
+    stage_clear(&stage);
+}
+
+/* What the driver does not take is copied, the very first frame, too. */
+static void run_refused_layout(const GuestLayout *layout)
+{
+    Stage stage;
+
+    stage_init(&stage, SC_ENCODER_VA, layout);
+    for (guint i = 0; i < 3; i++) {
+        g_assert_cmpint(sc_packet_get_info(draw_and_encode(&stage, i))->is_key, ==, i == 0);
+        rungs_assert_rung(&stage.harness, "va-upload");
+    }
+    g_assert_cmpuint(stage.harness.n_dropped, ==, 0);
+    g_assert_cmpuint(count_step_downs(&stage), ==, 1);
+    rungs_check(&stage.harness, 0, &stage.buffer);
+    sc_lab_trace_read(stage.trace);
+    g_assert_cmpuint(sc_lab_trace_count(stage.trace, "import", "result", "ok", NULL), ==, 0);
+    g_assert_cmpuint(sc_lab_trace_count(stage.trace, "import", "result", "refused", NULL), >=, 1);
+    stage_clear(&stage);
+}
+
+static void run_refused(void)
+{
+    run_refused_layout(&plain);
+}
+
+static void run_refused_pitch(void)
+{
+    run_refused_layout(&(GuestLayout){ .width = 320, .height = 240, .pitch = 1284 });
+}
+
+/* Only the combination that fails steps down, and it is remembered. */
+static void run_refused_one(void)
+{
+    GuestBuffer other;
+    Stage stage;
+
+    stage_init(&stage, SC_ENCODER_VA, &(GuestLayout){ .width = 320, .height = 240, .pitch = 1284 });
+    guest_buffer_init(&other, &(GuestLayout){ .width = 640, .height = 480 });
+    for (guint i = 0; i < 3; i++) {
+        guint first = stage.harness.packets->len;
+
+        draw_and_encode(&stage, i);
+        rungs_assert_rung(&stage.harness, "va-upload");
+        rungs_check(&stage.harness, first, &stage.buffer);
+        rungs_encode(&stage.harness, &other, FALSE);
+        rungs_assert_rung(&stage.harness, "va-dmabuf");
+        rungs_check(&stage.harness, first + 1, &other);
+    }
+    g_assert_cmpuint(count_step_downs(&stage), ==, 1);
+    g_assert_cmpuint(stage.harness.n_dropped, ==, 0);
+    guest_buffer_clear(&other);
+    stage_clear(&stage);
+}
+
+static void iterate_for(gint64 us)
+{
+    gint64 end = g_get_monotonic_time() + us;
+
+    while (g_get_monotonic_time() < end) {
+        g_main_context_iteration(NULL, FALSE);
+        g_usleep(1000);
+    }
+}
+
+/* One failure in mid-stream: that picture is there all the same, as a key frame, and later ones are
+ * not copied again. */
+static void run_midway(void)
+{
+    Stage stage;
+
+    stage_init(&stage, SC_ENCODER_AUTO, &plain);
+    for (guint i = 0; i < 3; i++) {
+        g_assert_cmpint(sc_packet_get_info(draw_and_encode(&stage, i))->is_key, ==, i != 1);
+        rungs_assert_rung(&stage.harness, i < 2 ? "va-dmabuf" : "va-upload");
+    }
+    rungs_check(&stage.harness, 2, &stage.buffer);
+    iterate_for(2 * SC_LADDER_BACKOFF);
+    draw_and_encode(&stage, 3);
+    rungs_assert_rung(&stage.harness, "va-dmabuf");
+    rungs_check(&stage.harness, 3, &stage.buffer);
+    g_assert_cmpuint(stage.harness.n_dropped, ==, 0);
+    stage_clear(&stage);
+}
+
+/* A driver that does nothing right any more ends with software. Pictures that had been copied are
+ * reported and submitted again, as the stream does. */
+static void run_dead(void)
+{
+    guint n_submitted = 0;
+    GuestFlush flush;
+    Stage stage;
+
+    stage_init(&stage, SC_ENCODER_AUTO, &plain);
+    draw_and_encode(&stage, 0);
+    draw_and_encode(&stage, 1);
+    while (!g_str_has_prefix(sc_encoder_get_rung(stage.harness.encoder), "software") ||
+           sc_encoder_is_busy(stage.harness.encoder)) {
+        g_assert_cmpuint(n_submitted, <, 20);
+        if (!sc_encoder_is_busy(stage.harness.encoder)) {
+            rungs_submit(&stage.harness, &stage.buffer, &flush, DEADLINE, TRUE);
+            n_submitted++;
+        }
+        g_main_context_iteration(NULL, TRUE);
+        g_assert_true(!flush.is_complete || flush.result == SC_FLUSH_DONE);
+    }
+    g_assert_cmpuint(stage.harness.n_failed, ==, 0);
+    rungs_check(&stage.harness, stage.harness.packets->len - 1, &stage.buffer);
+    stage_clear(&stage);
+}
+
+/* The guest goes on at the deadline; the viewer gets the picture when the pipeline is given up,
+ * from a rung that copies. */
+static void run_hang(void)
+{
+    g_autoptr(ScFrame) next = NULL;
+    GuestFlush flush, next_flush;
+    Stage stage;
+
+    stage_init(&stage, SC_ENCODER_AUTO, &plain);
+    draw_and_encode(&stage, 0);
+    draw_and_encode(&stage, 1);
+    next = guest_flush(&stage.buffer, &next_flush, 0);
+    g_assert_false(sc_encoder_copies(stage.harness.encoder, next));
+
+    rungs_submit(&stage.harness, &stage.buffer, &flush, DEADLINE, FALSE);
+    while (!flush.is_complete) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    g_assert_cmpint(flush.result, ==, SC_FLUSH_EXPIRED);
+    g_assert_cmpuint(stage.harness.n_dropped, ==, 0);
+    /* Nobody else waits for the deadline. */
+    g_assert_true(sc_encoder_copies(stage.harness.encoder, next));
+    guest_buffer_draw(&stage.buffer, 5);
+    g_assert_true(sc_encoder_absorb(stage.harness.encoder, next, NULL));
+    g_clear_pointer(&next, sc_frame_unref);
+    g_assert_cmpint(next_flush.result, ==, SC_FLUSH_DONE);
+
+    harness_wait_dropped(&stage.harness, 1);
+    g_assert_cmpuint(sc_frame_count_alive(), ==, stage.frames);
+    g_assert_true(sc_encoder_submit(stage.harness.encoder, NULL, TRUE, NULL));
+    harness_wait_packets(&stage.harness, 3);
+    rungs_assert_rung(&stage.harness, "va-upload");
+    rungs_check(&stage.harness, 2, &stage.buffer);
+    stage_clear(&stage);
+    _exit(0); /* the driver's thread hangs on, and exit() would say so */
+}
+
+/* An encoder slower than guests may wait: each guest waits once, and then pictures are copied. The
+ * first picture of a pipeline is not held against it. */
+static void run_slow(void)
+{
+    g_autoptr(ScFrame) frame = NULL;
+    GuestFlush flush;
+    Stage stage;
+
+    stage_init(&stage, SC_ENCODER_VA, &plain);
+    for (guint i = 0; i < 4; i++) {
+        guest_buffer_draw(&stage.buffer, i);
+        rungs_submit(&stage.harness, &stage.buffer, &flush, DEADLINE, FALSE);
+        harness_wait_packets(&stage.harness, i + 1);
+        g_assert_true(flush.is_complete);
+        g_assert_cmpint(flush.result, ==, i < 2 ? SC_FLUSH_EXPIRED : SC_FLUSH_DONE);
+        rungs_assert_rung(&stage.harness, i < 2 ? "va-dmabuf" : "va-upload");
+        g_assert_cmpuint(count_step_downs(&stage), ==, i < 1 ? 0 : 1);
+    }
+    frame = guest_flush(&stage.buffer, &flush, 0);
+    g_assert_true(sc_encoder_copies(stage.harness.encoder, frame));
+    g_clear_pointer(&frame, sc_frame_unref);
+    rungs_check(&stage.harness, 2, &stage.buffer);
+    g_assert_cmpuint(stage.harness.n_dropped, ==, 0);
+    stage_clear(&stage);
+}
+
+/* Nothing waits for the GPU when the encoder goes. */
+static void run_free(void)
+{
+    GuestFlush flush;
+    Stage stage;
+
+    stage_init(&stage, SC_ENCODER_VA, &plain);
+    draw_and_encode(&stage, 0);
+    rungs_submit(&stage.harness, &stage.buffer, &flush, 0, FALSE);
+    iterate_for(20 * G_TIME_SPAN_MILLISECOND);
+    g_assert_false(flush.is_complete);
+    g_clear_pointer(&stage.harness.encoder, sc_encoder_free);
+    g_assert_true(flush.is_complete);
+    g_assert_cmpint(flush.result, ==, SC_FLUSH_DROPPED);
+    stage_clear(&stage);
+    _exit(0);
+}
+
+static const Case cases[] = {
+    { "late-packet", "ENCODE_MS=60", run_fence },
+    { "late-release", "HOLD_MS=60", run_fence },
+    { "refused-format", "REFUSE_FORMATS=XR24", run_refused },
+    { "refused-height", "HEIGHT_ALIGN=256", run_refused },
+    { "refused-pitch", "PITCH_ALIGN=256", run_refused_pitch },
+    { "refused-modifier", "MODIFIERS=0x100000000000002", run_refused },
+    { "refused-one", "PITCH_ALIGN=256", run_refused_one },
+    { "midway-encode", "FAIL_ENCODES=2", run_midway },
+    { "midway-import", "REFUSE_IMPORTS=2", run_midway },
+    { "midway-lost", "LOST_AT=2", run_midway },
+    { "dead", "FAIL_ENCODES=2-", run_dead },
+    { "hang", "HANG_AT=2", run_hang },
+    { "slow", "ENCODE_MS=60", run_slow },
+    { "free", "HANG_AT=1-", run_free },
+};
+
+static void test_case(gconstpointer data)
+{
+    const Case *test = data;
+    g_auto(GStrv) switches = g_strsplit(test->switches, " ", -1);
+
+    if (g_test_subprocess()) {
+        test->run();
+        return;
+    }
+    for (guint i = 0; switches[i] != NULL; i++) {
+        g_auto(GStrv) pair = g_strsplit(switches[i], "=", 2);
+        g_autofree char *name = g_strconcat("SCANCAST_VA_", pair[0], NULL);
+
+        g_setenv(name, pair[1], TRUE);
+    }
+    g_test_trap_subprocess(NULL, 2 * DEADLINE_US, G_TEST_SUBPROCESS_INHERIT_STDERR);
+    for (guint i = 0; switches[i] != NULL; i++) {
+        g_auto(GStrv) pair = g_strsplit(switches[i], "=", 2);
+        g_autofree char *name = g_strconcat("SCANCAST_VA_", pair[0], NULL);
+
+        g_unsetenv(name);
+    }
+    g_test_trap_assert_passed();
+}
+
+int main(int argc, char **argv)
+{
+    sc_lab_enter(argv);
+    g_test_init(&argc, &argv, NULL);
+    g_log_set_always_fatal(G_LOG_LEVEL_CRITICAL | G_LOG_FATAL_MASK); /* warnings are wanted here */
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *path = g_strconcat("/rungs-failures/", cases[i].name, NULL);
+
+        g_test_add_data_func(path, &cases[i], test_case);
+    }
+    return g_test_run();
 }
