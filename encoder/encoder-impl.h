@@ -88,6 +88,9 @@ const ScRungImpl *const *sc_ladder_get_rungs(const ScEncoderConfig *config);
 ScLadder *sc_ladder_new(const ScRungImpl *const *rungs, const ScEncoderConfig *config,
                         GError **error);
 
+/* The same, even if none can work, to be described. */
+ScLadder *sc_ladder_new_unchecked(const ScRungImpl *const *rungs, const ScEncoderConfig *config);
+
 void sc_ladder_free(ScLadder *ladder); /* NULL is ignored */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScLadder, sc_ladder_free)
 

@@ -544,10 +544,7 @@ gboolean sc_encoder_list_rungs(const ScEncoderConfig *config, guint32 width, gui
     if (!check_config(config, error) || !gst_init_check(NULL, NULL, error)) {
         return FALSE;
     }
-    ladder = sc_ladder_new(sc_ladder_get_rungs(config), config, error);
-    if (ladder == NULL) {
-        return FALSE;
-    }
+    ladder = sc_ladder_new_unchecked(sc_ladder_get_rungs(config), config);
     sc_ladder_set_target(ladder, &target);
     for (guint i = 0; i < sc_ladder_get_length(ladder); i++) {
         sc_ladder_describe(ladder, i, &rung);

@@ -14,6 +14,10 @@
 /* Time stamps are real time in steps no finer than this: some encoders reckon in ms. */
 #define PTS_STEP GST_MSECOND
 
+/* GStreamer's va plugin tells this in its own log only. */
+#define IMPORT_HINT                                                                                \
+    "; it may be that the driver does not import this buffer (GST_DEBUG=va*:4 shows it)"
+
 /* What the worker is to do. */
 typedef struct {
     ScPicture *picture; /* or: */
@@ -42,6 +46,7 @@ struct ScPipeline {
     GstElement *bitrate_element; /* or NULL */
     char *bitrate_property;
     guint bitrate_units, bitrate_kbit;
+    gboolean takes_dmabufs;
     gboolean retimes;
     gboolean nudges_key;
     guint nudge; /* 0 or 1: units by which the bit rate is higher than it should */
@@ -260,10 +265,11 @@ static void fail_by_message(ScPipeline *pipeline, GstMessage *message)
 
     gst_message_parse_error(message, &error, &debug);
     detail = debug != NULL ? strrchr(debug, '\n') : NULL;
-    fail(pipeline, g_error_new(SC_ERROR, SC_ERROR_FAILED, "%s: %s: %s%s%s%s", pipeline->name,
-                               message->src != NULL ? GST_OBJECT_NAME(message->src) : "?",
-                               error->message, detail != NULL ? " (" : "",
-                               detail != NULL ? detail + 1 : "", detail != NULL ? ")" : ""));
+    fail(pipeline,
+         g_error_new(SC_ERROR, SC_ERROR_FAILED, "%s: %s: %s%s%s%s%s", pipeline->name,
+                     message->src != NULL ? GST_OBJECT_NAME(message->src) : "?", error->message,
+                     detail != NULL ? " (" : "", detail != NULL ? detail + 1 : "",
+                     detail != NULL ? ")" : "", pipeline->takes_dmabufs ? IMPORT_HINT : ""));
 }
 
 static GstBusSyncReply on_message(GstBus *bus, GstMessage *message, gpointer data)
@@ -463,6 +469,7 @@ ScPipeline *sc_pipeline_new(const char *name, const ScPipelineConfig *config,
     g_cond_init(&pipeline->cond);
     pipeline->context = g_main_context_ref_thread_default();
     pipeline->name = g_strdup(name);
+    pipeline->takes_dmabufs = config->dmabuf_caps != NULL;
     pipeline->retimes = config->retimes;
     pipeline->listener = *listener;
     pipeline->listener_data = data;

@@ -96,7 +96,11 @@ static void add_rung(ScLadder *ladder, const ScRungImpl *impl, const ScVaDevice 
         impl->check(&ladder->config, device, &rung.impossible);
     }
     if (rung.impossible != NULL) {
-        g_info("no %s encoder: %s", impl->name, rung.impossible->message);
+        /* Who named a device wants to know. */
+        g_log(G_LOG_DOMAIN,
+              impl->needs_device && ladder->config.render_node != NULL ? G_LOG_LEVEL_MESSAGE
+                                                                       : G_LOG_LEVEL_INFO,
+              "no %s encoder: %s", impl->name, rung.impossible->message);
     }
     g_array_append_val(ladder->rungs, rung);
 }
@@ -211,12 +215,10 @@ static Trial *get_current_trial(const ScLadder *ladder)
     return &get_current_record(ladder)->trials[ladder->current];
 }
 
-ScLadder *sc_ladder_new(const ScRungImpl *const *rungs, const ScEncoderConfig *config,
-                        GError **error)
+ScLadder *sc_ladder_new_unchecked(const ScRungImpl *const *rungs, const ScEncoderConfig *config)
 {
     static const ScTarget nothing;
-    g_autoptr(ScLadder) ladder = g_new0(ScLadder, 1);
-    guint n_possible = 0;
+    ScLadder *ladder = g_new0(ScLadder, 1);
 
     ladder->config = *config;
     ladder->rungs = g_array_new(FALSE, TRUE, sizeof(Rung));
@@ -225,6 +227,16 @@ ScLadder *sc_ladder_new(const ScRungImpl *const *rungs, const ScEncoderConfig *c
     for (guint i = 0; rungs[i] != NULL; i++) {
         add_rungs(ladder, rungs[i]);
     }
+    get_record(ladder, &nothing);
+    return ladder;
+}
+
+ScLadder *sc_ladder_new(const ScRungImpl *const *rungs, const ScEncoderConfig *config,
+                        GError **error)
+{
+    g_autoptr(ScLadder) ladder = sc_ladder_new_unchecked(rungs, config);
+    guint n_possible = 0;
+
     for (guint i = 0; i < ladder->rungs->len; i++) {
         n_possible += get_rung(ladder, i)->impossible == NULL;
     }
@@ -233,7 +245,6 @@ ScLadder *sc_ladder_new(const ScRungImpl *const *rungs, const ScEncoderConfig *c
                           g_error_copy(get_rung(ladder, ladder->rungs->len - 1)->impossible));
         return NULL;
     }
-    get_record(ladder, &nothing);
     return g_steal_pointer(&ladder);
 }
 

@@ -3,7 +3,7 @@
 
 struct ScHead {
     ScHeadConfig config;
-    char *encoder_description;
+    char *encoder_description, *render_node;
     ScHeadListener listener;
     gpointer data;
 
@@ -33,6 +33,7 @@ static ScStream *new_stream(ScHead *head, ScCodec codec, GError **error)
         .codec = codec,
         .kind = head->config.encoder_kind,
         .description = head->encoder_description,
+        .render_node = head->render_node,
         .bitrate_kbit = head->config.bitrate_kbit,
         .max_fps = head->config.max_fps,
     };
@@ -173,6 +174,7 @@ ScHead *sc_head_new(const ScHeadConfig *config, const ScHeadListener *listener, 
     head->config = *config;
     head->config.location = g_strdup(config->location);
     head->encoder_description = g_strdup(config->encoder_description);
+    head->render_node = g_strdup(config->render_node);
     head->listener = *listener;
     head->data = data;
     head->source = sc_source_new(config->location, &source_listener, head, error);
@@ -197,6 +199,7 @@ void sc_head_free(ScHead *head)
     sc_cursor_unref(head->cursor);
     g_free((char *)head->config.location);
     g_free(head->encoder_description);
+    g_free(head->render_node);
     g_free(head);
 }
 

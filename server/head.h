@@ -18,7 +18,8 @@ typedef struct ScHead ScHead;
 typedef struct {
     const char *location; /* see sc_source_new() */
     ScEncoderKind encoder_kind;
-    const char *encoder_description; /* see ScEncoderConfig */
+    const char *encoder_description; /* these two: see ScEncoderConfig */
+    const char *render_node;
     guint bitrate_kbit;
     guint max_fps;
     gint64 fence_deadline; /* microseconds a guest may be held */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "capture/error.h"
+#include "server/capabilities.h"
 #include "server/options.h"
 #include "server/server.h"
 
@@ -77,6 +78,18 @@ static int run(const ScOptions *options)
     return program.status;
 }
 
+static int print_capabilities(const ScOptions *options)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = sc_capabilities_format(options, &error);
+
+    if (text == NULL) {
+        return fail(error);
+    }
+    fputs(text, stdout);
+    return EXIT_CLEAN;
+}
+
 int main(int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
@@ -94,7 +107,7 @@ int main(int argc, char **argv)
         printf("%s\n", PACKAGE_STRING);
         return EXIT_CLEAN;
     }
-    status = run(options);
+    status = options->print_capabilities ? print_capabilities(options) : run(options);
     finish_idle_calls();
     return status;
 }

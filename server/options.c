@@ -43,7 +43,11 @@ static gboolean parse_arguments(ScOptions *options, RawOptions *raw, int *argc, 
         { "password-file", 0, 0, G_OPTION_ARG_FILENAME, &raw->password_file,
           "viewers must know the first line of FILE", "FILE" },
         { "encoder", 0, 0, G_OPTION_ARG_STRING, &raw->encoder,
-          "auto, software, or elements of GStreamer: raw video in, H.264 out", "KIND|DESCRIPTION" },
+          "auto, va, software, or elements of GStreamer: raw video in, H.264 out",
+          "KIND|DESCRIPTION" },
+        { "render-node", 0, 0, G_OPTION_ARG_FILENAME, &options->render_node,
+          "the GPU for VA-API, such as /dev/dri/renderD128 (default: the one that does best)",
+          "PATH" },
         { "bitrate", 0, 0, G_OPTION_ARG_INT, &raw->bitrate, "at most that much video, kbit/s",
           "KBIT" },
         { "max-fps", 0, 0, G_OPTION_ARG_INT, &raw->max_fps, "at most N pictures a second", "N" },
@@ -53,6 +57,9 @@ static gboolean parse_arguments(ScOptions *options, RawOptions *raw, int *argc, 
           "the longest a guest may wait for a picture to be encoded", "MS" },
         { "stats", 0, 0, G_OPTION_ARG_NONE, &options->stats,
           "print a line of statistics a second while pictures flow, and one at the end", NULL },
+        { "print-capabilities", 0, 0, G_OPTION_ARG_NONE, &options->print_capabilities,
+          "print how this host would encode, and why not better; no SOURCE is needed", NULL },
+        { "json", 0, 0, G_OPTION_ARG_NONE, &options->json, "print the capabilities as JSON", NULL },
         { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "print the version", NULL },
         { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw->rest, NULL, "SOURCE" },
         { 0 },
@@ -115,6 +122,8 @@ static void set_encoder(ScOptions *options, const char *encoder)
 {
     if (encoder == NULL || strcmp(encoder, "auto") == 0) {
         options->encoder_kind = SC_ENCODER_AUTO;
+    } else if (strcmp(encoder, "va") == 0) {
+        options->encoder_kind = SC_ENCODER_VA;
     } else if (strcmp(encoder, "software") == 0) {
         options->encoder_kind = SC_ENCODER_SOFTWARE;
     } else {
@@ -148,7 +157,12 @@ static gboolean check_options(ScOptions *options, const RawOptions *raw, GError 
         options->listen = g_strdup(DEFAULT_LISTEN);
     }
     set_encoder(options, raw->encoder);
-    return check_numbers(options, raw, error) && check_rest(options, raw->rest, error) &&
+    if (options->json && !options->print_capabilities) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "--json: only with --print-capabilities");
+        return FALSE;
+    }
+    return check_numbers(options, raw, error) &&
+           (options->print_capabilities || check_rest(options, raw->rest, error)) &&
            (raw->password_file == NULL || read_password(options, raw->password_file, error));
 }
 
@@ -179,5 +193,6 @@ void sc_options_free(ScOptions *options)
     g_free(options->listen);
     g_free(options->password);
     g_free(options->encoder_description);
+    g_free(options->render_node);
     g_free(options);
 }

@@ -16,12 +16,15 @@ typedef struct {
     char *password; /* what is in --password-file without the line's end; NULL: none asked for */
     ScEncoderKind encoder_kind;
     char *encoder_description; /* SC_ENCODER_CUSTOM only */
+    char *render_node;         /* NULL: the best one */
     guint bitrate_kbit;
     guint max_fps;
     guint max_viewers;
     gint64 fence_deadline; /* microseconds */
     gboolean stats;
-    gboolean version; /* only print the version */
+    gboolean version;            /* only print the version */
+    gboolean print_capabilities; /* only print those; no source is needed then */
+    gboolean json;               /* for a program */
 } ScOptions;
 
 /* Takes the options out of @argv. Fails with SC_ERROR_INVALID or an error of GOption; --help prints

@@ -335,6 +335,7 @@ ScServer *sc_server_new(const ScOptions *options, ScServerLostFunc lost, gpointe
         .location = options->source,
         .encoder_kind = options->encoder_kind,
         .encoder_description = options->encoder_description,
+        .render_node = options->render_node,
         .bitrate_kbit = options->bitrate_kbit,
         .max_fps = options->max_fps,
         .fence_deadline = options->fence_deadline,

@@ -13,12 +13,13 @@ static void append_stream(GString *line, const ScStream *stream, ScCodec codec)
     g_string_append_printf(line,
                            " codec=%s rung=\"%s\" encoded=%" U64 " absorbed=%" U64 " replaced=%" U64
                            " skipped=%" U64 " repeated=%" U64 " packets=%" U64 " keys=%" U64
-                           " bytes=%" U64 " encode_us=%" U64,
+                           " bytes=%" U64 " encode_us=%" U64 " step_downs=%" U64,
                            sc_codec_name(codec), sc_encoder_get_rung(sc_stream_get_encoder(stream)),
                            stream_counts.encoded, stream_counts.absorbed, stream_counts.replaced,
                            stream_counts.skipped, stream_counts.repeated, encoder_counts.pictures,
                            encoder_counts.key_frames, encoder_counts.bytes,
-                           encoder_counts.encode_us / MAX(encoder_counts.pictures, 1));
+                           encoder_counts.encode_us / MAX(encoder_counts.pictures, 1),
+                           encoder_counts.step_downs);
 }
 
 char *sc_stats_format(const ScHead *head, const ScStatsViewers *viewers)

@@ -3,6 +3,8 @@
 #include "tests/va-lab/rungs.h"
 
 #include <drm_fourcc.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define N_PICTURES 4
 
@@ -81,14 +83,195 @@ static void test_picture(gconstpointer data)
     guest_buffer_clear(&buffers[1]);
 }
 
+/* A viewer that comes in mid-stream begins with a key frame, and needs nothing before it. */
+static void test_key(void)
+{
+    static const GuestLayout layout = { .width = 320, .height = 240 };
+    GuestBuffer buffer;
+    Harness harness;
+
+    guest_buffer_init(&buffer, &layout);
+    rungs_init(&harness, SC_ENCODER_VA);
+    for (guint i = 0; i < 7; i++) {
+        gboolean key = i == 2 || i == 4 || i == 5;
+        ScPacket *packet;
+
+        guest_buffer_draw(&buffer, i);
+        packet = rungs_encode(&harness, &buffer, key);
+        g_assert_cmpint(sc_packet_get_info(packet)->is_key, ==, key || i == 0);
+        if (key) {
+            rungs_check(&harness, i, &buffer);
+        }
+    }
+    rungs_check(&harness, 5, &buffer);
+    harness_clear(&harness);
+    guest_buffer_clear(&buffer);
+}
+
+static void test_bitrate(void)
+{
+    static const GuestLayout layout = { .width = 320, .height = 240 };
+    g_autoptr(ScLabTrace) trace = sc_lab_trace_new();
+    GuestBuffer buffer;
+    Harness harness;
+
+    guest_buffer_init(&buffer, &layout);
+    rungs_init(&harness, SC_ENCODER_VA);
+    rungs_encode(&harness, &buffer, FALSE);
+    sc_encoder_set_bitrate(harness.encoder, 5000);
+    rungs_encode(&harness, &buffer, FALSE);
+    rungs_encode(&harness, &buffer, FALSE);
+    sc_lab_trace_read(trace);
+    g_assert_cmpuint(sc_lab_trace_count(trace, "encode-begin", "kbit", "20000", NULL), ==, 1);
+    g_assert_cmpuint(sc_lab_trace_count(trace, "encode-begin", "kbit", "5000", NULL), ==, 2);
+    g_assert_cmpuint(harness.n_dropped, ==, 0);
+    harness_clear(&harness);
+    guest_buffer_clear(&buffer);
+}
+
+/* The scanout shrinks and grows again. */
+static void test_resize(void)
+{
+    static const GuestLayout layouts[] = { { .width = 640, .height = 480 },
+                                           { .width = 320, .height = 240 },
+                                           { .width = 641, .height = 481 },
+                                           { .width = 16, .height = 16 } };
+    GuestBuffer buffers[G_N_ELEMENTS(layouts)];
+    Harness harness;
+
+    rungs_init(&harness, SC_ENCODER_VA);
+    for (guint i = 0; i < G_N_ELEMENTS(layouts); i++) {
+        guest_buffer_init(&buffers[i], &layouts[i]);
+    }
+    for (guint i = 0; i < 2 * G_N_ELEMENTS(layouts); i++) {
+        GuestBuffer *buffer = &buffers[i % G_N_ELEMENTS(layouts)];
+
+        guest_buffer_draw(buffer, i);
+        rungs_encode(&harness, buffer, FALSE);
+        rungs_check(&harness, i, buffer);
+    }
+    g_assert_cmpuint(harness.n_dropped, ==, 0);
+    harness_clear(&harness);
+    for (guint i = 0; i < G_N_ELEMENTS(layouts); i++) {
+        guest_buffer_clear(&buffers[i]);
+    }
+}
+
+/* Descriptors that are no dmabufs, and layouts that cannot be true: refused or copied, the next
+ * good frame works. */
+typedef struct {
+    const char *name;
+    ScDmabufLayout layout;
+    gboolean is_file;       /* a memfd that no device takes, not the lab's buffer */
+    gboolean can_be_copied; /* else it is refused */
+} BadInput;
+
+#define BAD(w, h, f, m, n, o, s)                                                                   \
+    {                                                                                              \
+        .width = w, .height = h, .fourcc = f, .modifier = m, .n_planes = n, .planes = {            \
+            { .offset = o, .stride = s }                                                           \
+        }                                                                                          \
+    }
+#define XR24 DRM_FORMAT_XRGB8888
+
+static const BadInput bad_inputs[] = {
+    { "no dmabuf", BAD(320, 240, XR24, 0, 1, 0, 1280), TRUE, TRUE },
+    { "tiled", BAD(320, 240, XR24, 0x100000000000002, 1, 0, 1280), FALSE, FALSE },
+    { "nonsense modifier", BAD(320, 240, XR24, 0x1234567812345678, 1, 0, 1280), FALSE, FALSE },
+    { "nonsense format", BAD(320, 240, 0xffffffff, 0, 1, 0, 1280), FALSE, FALSE },
+    { "no format", BAD(320, 240, 0, 0, 1, 0, 1280), FALSE, FALSE },
+    { "tiled, huge", BAD(16384, 16384, XR24, 0x100000000000002, 1, 0, 0xffffffff), FALSE, FALSE },
+    { "tiled, no stride", BAD(320, 240, XR24, 0x100000000000002, 1, 0, 0), FALSE, FALSE },
+    { "NV12, one plane", BAD(320, 240, DRM_FORMAT_NV12, 0, 1, 0, 320), FALSE, FALSE },
+    { "XR24, two planes", BAD(320, 120, XR24, 0, 2, 0, 1280), FALSE, FALSE },
+    { "NV12, chroma outside", BAD(320, 240, DRM_FORMAT_NV12, 0, 2, 307199, 320), FALSE, FALSE },
+    { "too small", BAD(2, 2, XR24, 0, 1, 0, 8), FALSE, TRUE },
+    { "narrow", BAD(4096, 2, XR24, 0, 1, 0, 16384), FALSE, TRUE },
+    { "wide", BAD(16384, 2, XR24, 0, 1, 0, 65536), FALSE, TRUE },
+    { "zero width", BAD(0, 240, XR24, 0, 1, 0, 1280), FALSE, FALSE },
+    { "short stride", BAD(320, 240, XR24, 0, 1, 0, 1276), FALSE, FALSE },
+    { "offset past the end", BAD(320, 240, XR24, 0, 1, 4096, 1280), FALSE, FALSE },
+};
+
+static int make_descriptor(gboolean is_file)
+{
+    g_autoptr(ScLabBuffer) buffer = is_file ? NULL : sc_lab_buffer_new(320 * 240 * 4);
+    int fd = is_file ? memfd_create("file", MFD_CLOEXEC) : dup(buffer->fd);
+
+    g_assert_cmpint(ftruncate(fd, 320 * 240 * 4), ==, 0);
+    return fd;
+}
+
+static void try_bad_input(Harness *harness, const BadInput *bad)
+{
+    ScDmabufLayout layout = bad->layout;
+    g_autoptr(ScDmabuf) dmabuf = NULL;
+    g_autoptr(ScScanout) scanout = NULL;
+    g_autoptr(ScFrame) frame = NULL;
+    g_autoptr(GError) error = NULL;
+    guint n = harness->packets->len + harness->n_dropped;
+
+    layout.planes[0].fd = make_descriptor(bad->is_file);
+    layout.planes[1] = layout.planes[0];
+    dmabuf = sc_dmabuf_new(&layout, &error);
+    if (dmabuf == NULL) {
+        g_test_message("%s: %s", bad->name, error->message);
+        g_assert_false(bad->can_be_copied);
+        return;
+    }
+    scanout = sc_scanout_new_dmabuf(dmabuf, FALSE);
+    frame = sc_frame_new(scanout, NULL, NULL);
+    if (!sc_encoder_submit(harness->encoder, frame, FALSE, &error)) {
+        g_test_message("%s: %s", bad->name, error->message);
+        g_assert_false(bad->can_be_copied);
+        return;
+    }
+    while (harness->packets->len + harness->n_dropped == n) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    g_test_message("%s: %s", bad->name, sc_encoder_get_rung(harness->encoder));
+    g_assert_cmpint(harness->n_dropped == 0, ==, bad->can_be_copied);
+}
+
+static void test_bad_input(gconstpointer data)
+{
+    static const GuestLayout layout = { .width = 352, .height = 288 };
+    GuestBuffer buffer;
+    Harness harness;
+
+    rungs_init(&harness, SC_ENCODER_AUTO);
+    guest_buffer_init(&buffer, &layout);
+    try_bad_input(&harness, data);
+    rungs_encode(&harness, &buffer, TRUE);
+    rungs_assert_rung(&harness, "va-dmabuf");
+    rungs_check(&harness, harness.packets->len - 1, &buffer);
+    guest_buffer_clear(&buffer);
+    harness_clear(&harness);
+}
+
+static void add_bad_inputs(void)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(bad_inputs); i++) {
+        g_autofree char *path = g_strconcat("/rungs/bad/", bad_inputs[i].name, NULL);
+
+        g_strdelimit(path, ", ", '-');
+        g_test_add_data_func(path, &bad_inputs[i], test_bad_input);
+    }
+}
+
 int main(int argc, char **argv)
 {
     sc_lab_enter(argv);
     g_test_init(&argc, &argv, NULL);
+    g_log_set_always_fatal(G_LOG_LEVEL_CRITICAL | G_LOG_FATAL_MASK); /* warnings are wanted here */
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *path = g_strconcat("/rungs/", cases[i].name, NULL);
 
         g_test_add_data_func(path, &cases[i], test_picture);
     }
+    g_test_add_func("/rungs/key", test_key);
+    g_test_add_func("/rungs/bitrate", test_bitrate);
+    g_test_add_func("/rungs/resize", test_resize);
+    add_bad_inputs();
     return g_test_run();
 }
