@@ -56,6 +56,20 @@ static void test_all(void)
     g_assert_true(options->stats);
 }
 
+static void test_va(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ScOptions) options =
+        parse("--encoder=va --render-node=/dev/dri/renderD129 --print-capabilities --json", &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpint(options->encoder_kind, ==, SC_ENCODER_VA);
+    g_assert_cmpstr(options->render_node, ==, "/dev/dri/renderD129");
+    g_assert_true(options->print_capabilities);
+    g_assert_true(options->json);
+    g_assert_null(options->source);
+}
+
 static void test_mistakes(void)
 {
     static const struct {
@@ -72,6 +86,7 @@ static void test_mistakes(void)
         { "--nonsense pattern", "nonsense" },
         { "--password-file=/nonexistent pattern", "/nonexistent" },
         { "--password-file=/dev/null pattern", "/dev/null" },
+        { "--json pattern", "--print-capabilities" },
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -113,6 +128,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/options/defaults", test_defaults);
     g_test_add_func("/options/all", test_all);
+    g_test_add_func("/options/va", test_va);
     g_test_add_func("/options/mistakes", test_mistakes);
     g_test_add_func("/options/password-file", test_password_file);
     return g_test_run();
