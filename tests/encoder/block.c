@@ -66,7 +66,15 @@ static void wait_while(Block what)
 
 static GstFlowReturn block_chain(GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
+    GstFlowReturn result;
+
     wait_while(BLOCK_PICTURES);
+    if (is_set(BLOCK_KEEP)) {
+        result = gst_pad_push(((BlockElement *)parent)->src, gst_buffer_ref(buffer));
+        wait_while(BLOCK_KEEP);
+        gst_buffer_unref(buffer);
+        return result;
+    }
     if (is_set(BLOCK_RETIME)) {
         buffer = gst_buffer_make_writable(buffer);
         GST_BUFFER_PTS(buffer) += GST_SECOND;

@@ -11,6 +11,7 @@ typedef enum {
     BLOCK_PICTURES,
     BLOCK_START,  /* the change to PAUSED */
     BLOCK_RETIME, /* hangs nowhere, but adds a second to all time stamps */
+    BLOCK_KEEP,   /* passes pictures on, but does not let go of them */
 } Block;
 
 /* After gst_init(). */

@@ -150,6 +150,22 @@ static void iterate_for(gint64 us)
     }
 }
 
+/* Takes the picture by a copy of what changed since, and checks that the whole is right: what was
+ * copied before pictures that were not is of no use. */
+static void check_copy(Stage *stage)
+{
+    guint n = stage->harness.packets->len;
+    g_autoptr(ScFrame) frame = NULL;
+    pixman_region32_t little;
+
+    pixman_region32_init_rect(&little, 0, 0, 1, 1);
+    frame = sc_frame_new(stage->buffer.scanout, &little, NULL);
+    g_assert_true(sc_encoder_absorb(stage->harness.encoder, frame, NULL));
+    g_assert_true(sc_encoder_submit(stage->harness.encoder, NULL, FALSE, NULL));
+    harness_wait_packets(&stage->harness, n + 1);
+    rungs_check(&stage->harness, n, &stage->buffer);
+}
+
 /* One failure in mid-stream: that picture is there all the same, as a key frame, and later ones are
  * not copied again. */
 static void run_midway(void)
@@ -166,6 +182,7 @@ static void run_midway(void)
     draw_and_encode(&stage, 3);
     rungs_assert_rung(&stage.harness, "va-dmabuf");
     rungs_check(&stage.harness, 3, &stage.buffer);
+    check_copy(&stage);
     g_assert_cmpuint(stage.harness.n_dropped, ==, 0);
     stage_clear(&stage);
 }
@@ -229,6 +246,10 @@ static void run_hang(void)
     harness_wait_packets(&stage.harness, 3);
     rungs_assert_rung(&stage.harness, "va-upload");
     rungs_check(&stage.harness, 2, &stage.buffer);
+    /* It gets no second chance soon. */
+    iterate_for(2 * SC_LADDER_BACKOFF);
+    draw_and_encode(&stage, 6);
+    rungs_assert_rung(&stage.harness, "va-upload");
     stage_clear(&stage);
     _exit(0); /* the driver's thread hangs on, and exit() would say so */
 }

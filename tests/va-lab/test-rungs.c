@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The rungs va-dmabuf and va-upload when all is well. */
+#include "encoder/encoder-impl.h"
+#include "encoder/gst-dmabuf.h"
+#include "tests/encoder/block.h"
 #include "tests/va-lab/rungs.h"
 
 #include <drm_fourcc.h>
@@ -157,6 +160,61 @@ static void test_resize(void)
     }
 }
 
+static void on_done(GBytes *packet, gboolean is_key, gpointer data)
+{
+    g_assert_cmpuint(g_bytes_get_size(packet), >, 0);
+    ++*(guint *)data;
+}
+
+static void on_failed(const GError *error, gpointer data)
+{
+    g_error("%s", error->message);
+}
+
+/* The packet is out, but something in the pipeline has not let go of the memory: it is not done. */
+static void test_kept(void)
+{
+    static const ScPipelineListener listener = { on_done, on_failed };
+    static const GuestLayout layout = { .width = 320, .height = 240 };
+    ScPipelineConfig config = {
+        .fragment = "scblock ! vapostproc ! video/x-raw(memory:VAMemory),format=NV12 ! vah264enc",
+        .output_caps = "video/x-h264,stream-format=byte-stream,alignment=au",
+        .retimes = TRUE,
+    };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GstCaps) caps = NULL;
+    g_autoptr(ScPipeline) pipeline = NULL;
+    GuestBuffer buffer;
+    ScTarget target;
+    guint n_done = 0;
+    gint64 end;
+
+    gst_init(NULL, NULL);
+    block_register();
+    guest_buffer_init(&buffer, &layout);
+    sc_target_init(&target, buffer.scanout);
+    caps = sc_gst_dmabuf_get_caps(&target, 60, &error);
+    g_assert_no_error(error);
+    config.dmabuf_caps = caps;
+    pipeline = sc_pipeline_new("kept", &config, &listener, &n_done, &error);
+    g_assert_no_error(error);
+    block_set(BLOCK_KEEP);
+    sc_pipeline_encode_dmabuf(pipeline, sc_scanout_get_dmabuf(buffer.scanout), FALSE, 1000);
+    while (block_count() == 0) {
+        g_usleep(1000);
+    }
+    end = g_get_monotonic_time() + 100 * G_TIME_SPAN_MILLISECOND;
+    while (g_get_monotonic_time() < end) {
+        g_main_context_iteration(NULL, FALSE);
+        g_assert_cmpuint(n_done, ==, 0);
+    }
+    block_set(BLOCK_NOTHING);
+    while (n_done == 0) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+    guest_buffer_clear(&buffer);
+}
+
 /* Descriptors that are no dmabufs, and layouts that cannot be true: refused or copied, the next
  * good frame works. */
 typedef struct {
@@ -272,6 +330,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rungs/key", test_key);
     g_test_add_func("/rungs/bitrate", test_bitrate);
     g_test_add_func("/rungs/resize", test_resize);
+    g_test_add_func("/rungs/kept", test_kept);
     add_bad_inputs();
     return g_test_run();
 }
