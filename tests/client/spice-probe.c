@@ -222,7 +222,7 @@ static gboolean parse_options(Probe *probe, int *argc, char ***argv)
         { "latency", 0, 0, G_OPTION_ARG_NONE, &probe->latency, "add time= to frames", NULL },
         { "frames", 0, 0, G_OPTION_ARG_INT, &probe->frames, "end after N frames", "N" },
         { "seconds", 0, 0, G_OPTION_ARG_INT, &probe->seconds, "end after N seconds (30)", "N" },
-        { NULL },
+        { 0 },
     };
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
     g_autoptr(GError) error = NULL;

@@ -8,6 +8,7 @@
 #include <gst/app/gstappsrc.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void on_ready(ScViewer *viewer, ScCodec codec, gpointer data)
@@ -400,7 +401,11 @@ void probe_tell(ProbeChild *probe, const char *format, ...)
 
 void probe_signal(ProbeChild *probe, int signal)
 {
-    g_subprocess_send_signal(probe->process, signal);
+    const char *identifier = g_subprocess_get_identifier(probe->process);
+
+    /* g_subprocess_send_signal() leaves it to a thread, which may be late. */
+    g_assert_nonnull(identifier);
+    g_assert_cmpint(kill(atoi(identifier), signal), ==, 0);
 }
 
 static void on_exited(GObject *object, GAsyncResult *result, gpointer data)

@@ -161,7 +161,6 @@ static void test_half_channel(void)
     guint32 id = sc_viewer_get_connection_id(served->viewer);
     guint fds = count_entries("/proc/self/fd");
     int half = connect_raw(harness), other = connect_raw(harness);
-    g_autoptr(GError) error = NULL;
 
     send_header(half, id, SPICE_CHANNEL_PLAYBACK, sizeof(SpiceLinkMess) + 100);
     send_header(other, id, SPICE_CHANNEL_DISPLAY, sizeof(SpiceLinkMess));
