@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """scancast with a real guest in QEMU, from its display and input devices to a SPICE client."""
 
-from harness import GUEST_PATIENCE, Case, main, need_guest
+from harness import GUEST_PATIENCE, PATIENCE, Case, main, need_guest
 
 # PC AT set 1 scancodes and what they are in the guest (linux/input-event-codes.h).
 SCANCODES = {0x1E: 30, 0x11C: 96, 0x148: 103, 0x2A: 42}  # a, keypad enter, up, shift
@@ -13,6 +13,9 @@ BUTTONS = {1: 272, 2: 274, 3: 273}  # SPICE_MOUSE_BUTTON_* left, middle, right: 
 
 
 class GuestCase(Case):
+    # Without GL, QEMU draws a picture in many pieces, and viewers see them come.
+    settles_within = PATIENCE
+
     def boot(self, *arguments, mouse=False):
         self.guest = self.start_guest(*arguments, mouse=mouse)
         self.scancast = self.start_scancast(f"spice+unix:{self.guest.socket}")

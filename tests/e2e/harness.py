@@ -176,15 +176,28 @@ class Case(unittest.TestCase):
     def wait_for_frame(self, client, number, since=0, patience=PATIENCE):
         return client.wait_for(rf"^frame number={number} ", since, patience)
 
-    def check_picture(self, client, number=None, size=None):
-        """Has the client save its picture and compares it with the test picture of the frame that
-        is written in it; returns that frame's number."""
+    # How long a picture may take to become right after its number is there.
+    settles_within = 0
+
+    def save_picture(self, client):
+        """Has the client save its picture; what tests/e2e/check-picture says of it."""
         file = self.path("picture.ppm")
         since = client.mark()
         client.send(f"save {file}")
         client.wait_for(r"^saved file=", since)
         program = os.path.join(BUILD, "tests/e2e/check-picture")
-        result = subprocess.run([program, file], capture_output=True, text=True, timeout=PATIENCE)
+        return subprocess.run(
+            [program, file], capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+
+    def check_picture(self, client, number=None, size=None):
+        """Compares the client's picture with the test picture of the frame that is written in it;
+        returns that frame's number."""
+        deadline = time.monotonic() + self.settles_within
+        result = self.save_picture(client)
+        while result.returncode != 0 and time.monotonic() < deadline:
+            time.sleep(0.2)
+            result = self.save_picture(client)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         match = re.match(r"picture size=(\S+) number=(\d+)", result.stdout)
         if size is not None:
