@@ -154,9 +154,8 @@ GstBuffer *sc_gst_dmabuf_wrap(ScDmabuf *dmabuf, GDestroyNotify released, gpointe
         offsets[i] = end - size + layout->planes[i].offset;
         strides[i] = (gint)layout->planes[i].stride;
     }
-    if (has_drm_caps()) {
-        format = gst_video_format_from_string("DMA_DRM");
-    }
+    /* Not DMA_DRM, as in the caps: with that GStreamer 1.26 logs something critical when it tries
+     * to map what was not imported, before it is refused. */
     gst_buffer_add_video_meta_full(buffer, GST_VIDEO_FRAME_FLAG_NONE, format, layout->width,
                                    layout->height, layout->n_planes, offsets, strides);
     return buffer;

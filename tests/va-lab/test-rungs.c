@@ -256,7 +256,9 @@ static int make_descriptor(gboolean is_file)
     g_autoptr(ScLabBuffer) buffer = is_file ? NULL : sc_lab_buffer_new(320 * 240 * 4);
     int fd = is_file ? memfd_create("file", MFD_CLOEXEC) : dup(buffer->fd);
 
-    g_assert_cmpint(ftruncate(fd, 320 * 240 * 4), ==, 0);
+    if (is_file) {
+        g_assert_cmpint(ftruncate(fd, 320 * 240 * 4), ==, 0);
+    }
     return fd;
 }
 
