@@ -252,7 +252,7 @@ void gl_host_scanout_fd(GlHost *host, int fd, guint32 width, guint32 height, gui
                         guint32 fourcc, gboolean bottom_up)
 {
     g_assert(!host->drawing);
-    spice_qxl_gl_scanout(&host->qxl, fd, width, height, stride, fourcc, !bottom_up);
+    spice_qxl_gl_scanout(&host->qxl, fd, width, height, stride, fourcc, bottom_up);
     set_monitor(host, width, height);
 }
 
