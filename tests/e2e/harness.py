@@ -176,11 +176,8 @@ class Case(unittest.TestCase):
     def wait_for_frame(self, client, number, since=0, patience=PATIENCE):
         return client.wait_for(rf"^frame number={number} ", since, patience)
 
-    # How long a picture may take to become right after its number is there.
-    settles_within = 0
-
     def save_picture(self, client):
-        """Has the client save its picture; what tests/e2e/check-picture says of it."""
+        """Has the client save what it shows; the output of tests/e2e/check-picture on it."""
         file = self.path("picture.ppm")
         since = client.mark()
         client.send(f"save {file}")
@@ -190,10 +187,10 @@ class Case(unittest.TestCase):
             [program, file], capture_output=True, text=True, timeout=PATIENCE, check=False
         )
 
-    def check_picture(self, client, number=None, size=None):
-        """Compares the client's picture with the test picture of the frame that is written in it;
-        returns that frame's number."""
-        deadline = time.monotonic() + self.settles_within
+    def check_picture(self, client, number=None, size=None, settles=False):
+        """Compares what the client shows with the test picture of the frame that is written in it.
+        @settles: it may become right in several steps."""
+        deadline = time.monotonic() + (PATIENCE if settles else 0)
         result = self.save_picture(client)
         while result.returncode != 0 and time.monotonic() < deadline:
             time.sleep(0.2)
@@ -204,12 +201,27 @@ class Case(unittest.TestCase):
             self.assertEqual(match.group(1), size)
         if number is not None:
             self.assertEqual(int(match.group(2)), number)
-        return int(match.group(2))
 
-    def assert_in_order(self, numbers, distinct):
-        """A picture may come twice, as the first and the last one do, but none comes back."""
-        self.assertEqual(numbers, sorted(numbers), "frames out of order")
+    def assert_in_order(self, numbers, distinct, in_pieces=False):
+        """A picture may come twice, as the first and the last one do, but none comes back.
+        @in_pieces: the source may draw one piece by piece, from left to right."""
+        newest = numbers[0]
+        for index, number in enumerate(numbers):
+            if number < newest:
+                # The last one may be a piece of one that was not seen any more.
+                after = next((later for later in numbers[index:] if later > newest), newest + 1)
+                self.assertTrue(
+                    in_pieces and is_between(number, newest, after),
+                    f"{number} came after {newest}: {numbers}",
+                )
+            newest = max(newest, number)
         self.assertGreaterEqual(len(set(numbers)), distinct, f"frames repeated: {numbers}")
+
+
+def is_between(number, before, after):
+    """Whether the lowest bits of @number, which stand at the left, are those of @after already and
+    the others still those of @before."""
+    return any(number == (before >> n << n | after & ((1 << n) - 1)) for n in range(33))
 
 
 def need_guest():
