@@ -184,8 +184,8 @@ static ScScanout *lookup_scanout(ScSpiceDisplay *self, const SpiceGlScanout *gl,
     if (g_queue_is_empty(&self->cache)) {
         self->whole = TRUE;
     }
-    /* The first row is at texture coordinate 0, where OpenGL has the bottom: QEMU and spice-gtk turn
-     * what has no such flag, as the dmabufs that guests draw in have not. */
+    /* The first row is at texture coordinate 0, where OpenGL has the bottom: QEMU and spice-gtk
+     * turn what has no such flag, as the dmabufs that guests draw in have not. */
     scanout = cache_take(self, &layout, gl->y0top);
     if (scanout == NULL) {
         scanout = import_scanout(&layout, gl->y0top, error);
