@@ -123,6 +123,7 @@ static void probe_encoders(VADisplay display, ScVaDevice *device)
             g_string_append_printf(names, "%s%s", names->len > 0 ? " " : "", h264_profiles[i].name);
         }
     }
+    g_free(device->profiles);
     device->profiles = g_string_free(names, FALSE);
 }
 
