@@ -11,27 +11,17 @@ G_STATIC_ASSERT(G_BYTE_ORDER == G_LITTLE_ENDIAN);
 
 static const struct {
     guint32 fourcc;
-    pixman_format_code_t pixman;        /* the format itself */
-    pixman_format_code_t pixman_opaque; /* its alpha ignored */
+    pixman_format_code_t pixman; /* its alpha ignored */
 } formats[] = {
-    { DRM_FORMAT_XRGB8888, PIXMAN_x8r8g8b8, PIXMAN_x8r8g8b8 },
-    { DRM_FORMAT_ARGB8888, PIXMAN_a8r8g8b8, PIXMAN_x8r8g8b8 },
-    { DRM_FORMAT_XBGR8888, PIXMAN_x8b8g8r8, PIXMAN_x8b8g8r8 },
-    { DRM_FORMAT_ABGR8888, PIXMAN_a8b8g8r8, PIXMAN_x8b8g8r8 },
-    { DRM_FORMAT_RGBX8888, PIXMAN_r8g8b8x8, PIXMAN_r8g8b8x8 },
-    { DRM_FORMAT_RGBA8888, PIXMAN_r8g8b8a8, PIXMAN_r8g8b8x8 },
-    { DRM_FORMAT_BGRX8888, PIXMAN_b8g8r8x8, PIXMAN_b8g8r8x8 },
-    { DRM_FORMAT_BGRA8888, PIXMAN_b8g8r8a8, PIXMAN_b8g8r8x8 },
-    { DRM_FORMAT_XRGB2101010, PIXMAN_x2r10g10b10, PIXMAN_x2r10g10b10 },
-    { DRM_FORMAT_ARGB2101010, PIXMAN_a2r10g10b10, PIXMAN_x2r10g10b10 },
-    { DRM_FORMAT_XBGR2101010, PIXMAN_x2b10g10r10, PIXMAN_x2b10g10r10 },
-    { DRM_FORMAT_ABGR2101010, PIXMAN_a2b10g10r10, PIXMAN_x2b10g10r10 },
-    { DRM_FORMAT_RGB888, PIXMAN_r8g8b8, PIXMAN_r8g8b8 },
-    { DRM_FORMAT_BGR888, PIXMAN_b8g8r8, PIXMAN_b8g8r8 },
-    { DRM_FORMAT_RGB565, PIXMAN_r5g6b5, PIXMAN_r5g6b5 },
-    { DRM_FORMAT_BGR565, PIXMAN_b5g6r5, PIXMAN_b5g6r5 },
-    { DRM_FORMAT_XRGB1555, PIXMAN_x1r5g5b5, PIXMAN_x1r5g5b5 },
-    { DRM_FORMAT_ARGB1555, PIXMAN_a1r5g5b5, PIXMAN_x1r5g5b5 },
+    { DRM_FORMAT_XRGB8888, PIXMAN_x8r8g8b8 },       { DRM_FORMAT_ARGB8888, PIXMAN_x8r8g8b8 },
+    { DRM_FORMAT_XBGR8888, PIXMAN_x8b8g8r8 },       { DRM_FORMAT_ABGR8888, PIXMAN_x8b8g8r8 },
+    { DRM_FORMAT_RGBX8888, PIXMAN_r8g8b8x8 },       { DRM_FORMAT_RGBA8888, PIXMAN_r8g8b8x8 },
+    { DRM_FORMAT_BGRX8888, PIXMAN_b8g8r8x8 },       { DRM_FORMAT_BGRA8888, PIXMAN_b8g8r8x8 },
+    { DRM_FORMAT_XRGB2101010, PIXMAN_x2r10g10b10 }, { DRM_FORMAT_ARGB2101010, PIXMAN_x2r10g10b10 },
+    { DRM_FORMAT_XBGR2101010, PIXMAN_x2b10g10r10 }, { DRM_FORMAT_ABGR2101010, PIXMAN_x2b10g10r10 },
+    { DRM_FORMAT_RGB888, PIXMAN_r8g8b8 },           { DRM_FORMAT_BGR888, PIXMAN_b8g8r8 },
+    { DRM_FORMAT_RGB565, PIXMAN_r5g6b5 },           { DRM_FORMAT_BGR565, PIXMAN_b5g6r5 },
+    { DRM_FORMAT_XRGB1555, PIXMAN_x1r5g5b5 },       { DRM_FORMAT_ARGB1555, PIXMAN_x1r5g5b5 },
 };
 
 guint sc_format_bytes_per_pixel(guint32 fourcc)
@@ -45,21 +35,11 @@ gboolean sc_format_to_pixman(guint32 fourcc, pixman_format_code_t *format)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(formats); i++) {
         if (formats[i].fourcc == fourcc) {
-            *format = formats[i].pixman_opaque;
+            *format = formats[i].pixman;
             return TRUE;
         }
     }
     return FALSE;
-}
-
-guint32 sc_format_from_pixman(pixman_format_code_t format)
-{
-    for (gsize i = 0; i < G_N_ELEMENTS(formats); i++) {
-        if (formats[i].pixman == format) {
-            return formats[i].fourcc;
-        }
-    }
-    return 0;
 }
 
 char *sc_format_name(guint32 fourcc)

@@ -22,9 +22,6 @@ guint sc_format_bytes_per_pixel(guint32 fourcc);
 /* pixman's name for @fourcc, alpha ignored (a scanout is opaque). FALSE if there is none. */
 gboolean sc_format_to_pixman(guint32 fourcc, pixman_format_code_t *format);
 
-/* The fourcc for one of pixman's formats (alpha kept), 0 if there is none. */
-guint32 sc_format_from_pixman(pixman_format_code_t format);
-
 /* "XR24" and the like for messages; the caller frees it. */
 char *sc_format_name(guint32 fourcc);
 
