@@ -29,6 +29,7 @@ typedef struct {
     void (*send_button)(ScSource *source, ScButton button, gboolean pressed);
     void (*send_wheel)(ScSource *source, int steps);
     void (*send_leds)(ScSource *source, ScLeds leds);
+    void (*send_size)(ScSource *source, guint width, guint height);
 } ScSourceImpl;
 
 struct ScSource {

@@ -111,6 +111,13 @@ void sc_source_send_leds(ScSource *source, ScLeds leds)
     }
 }
 
+void sc_source_send_size(ScSource *source, guint width, guint height)
+{
+    if (source->impl->send_size != NULL) {
+        source->impl->send_size(source, width, height);
+    }
+}
+
 const char *sc_source_get_help(guint index)
 {
     return index < G_N_ELEMENTS(impls) ? impls[index]->help : NULL;

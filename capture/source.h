@@ -91,6 +91,9 @@ void sc_source_send_button(ScSource *source, ScButton button, gboolean pressed);
 /* Detents; positive is towards the user. */
 void sc_source_send_wheel(ScSource *source, int steps);
 void sc_source_send_leds(ScSource *source, ScLeds leds);
+/* The size of picture that suits who looks, in pixels, not 0; the guest may take it or not, and a
+ * scanout of that size follows if it does. */
+void sc_source_send_size(ScSource *source, guint width, guint height);
 
 /* One line for usage messages, e.g. "spice+unix:PATH  QEMU with -spice gl=on,unix=on"; NULL
  * after the last. */
