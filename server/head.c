@@ -13,11 +13,6 @@ struct ScHead {
     guint open_viewers[SC_N_CODECS];
     guint64 frames;
     guint64 expired_told; /* flushes that expired and were logged */
-
-    ScCursor *cursor; /* NULL: hidden */
-    int cursor_x, cursor_y;
-    ScPointerMode pointer_mode;
-    ScLeds leds;
 };
 
 static void on_packet(ScPacket *packet, gpointer data)
@@ -124,11 +119,6 @@ static void on_source_cursor_shape(ScCursor *cursor, gpointer data)
 {
     ScHead *head = data;
 
-    if (cursor != NULL) {
-        sc_cursor_ref(cursor);
-    }
-    sc_cursor_unref(head->cursor);
-    head->cursor = cursor;
     head->listener.cursor_shape(cursor, head->data);
 }
 
@@ -136,8 +126,6 @@ static void on_source_cursor_position(int x, int y, gpointer data)
 {
     ScHead *head = data;
 
-    head->cursor_x = x;
-    head->cursor_y = y;
     head->listener.cursor_position(x, y, head->data);
 }
 
@@ -145,7 +133,6 @@ static void on_source_pointer_mode(ScPointerMode mode, gpointer data)
 {
     ScHead *head = data;
 
-    head->pointer_mode = mode;
     head->listener.pointer_mode(mode, head->data);
 }
 
@@ -153,7 +140,6 @@ static void on_source_leds(ScLeds leds, gpointer data)
 {
     ScHead *head = data;
 
-    head->leds = leds;
     head->listener.leds(leds, head->data);
 }
 
@@ -196,7 +182,6 @@ void sc_head_free(ScHead *head)
     }
     sc_source_free(head->source);
     sc_scanout_unref(head->scanout);
-    sc_cursor_unref(head->cursor);
     g_free((char *)head->config.location);
     g_free(head->encoder_description);
     g_free(head->render_node);
@@ -246,27 +231,6 @@ void sc_head_request_key(ScHead *head, ScCodec codec)
 ScSource *sc_head_get_source(ScHead *head)
 {
     return head->source;
-}
-
-ScCursor *sc_head_get_cursor(const ScHead *head)
-{
-    return head->cursor;
-}
-
-void sc_head_get_cursor_position(const ScHead *head, int *x, int *y)
-{
-    *x = head->cursor_x;
-    *y = head->cursor_y;
-}
-
-ScPointerMode sc_head_get_pointer_mode(const ScHead *head)
-{
-    return head->pointer_mode;
-}
-
-ScLeds sc_head_get_leds(const ScHead *head)
-{
-    return head->leds;
 }
 
 const ScStream *sc_head_get_stream(const ScHead *head, ScCodec codec)

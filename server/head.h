@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A head: one output of a guest, as viewers share it. Owns the source and a stream per codec, and
- * remembers what a viewer that comes late must be told: the pointer, its mode, the keyboard lamps.
+ * A head: one output of a guest, as viewers share it. Owns the source and a stream per codec.
  *
  * Thread: the owner thread; the listener is called from the main loop.
  */
@@ -54,12 +53,6 @@ void sc_head_request_key(ScHead *head, ScCodec codec);
 
 /* For input. The source stays the head's. */
 ScSource *sc_head_get_source(ScHead *head);
-
-/* What was last told to the listener. The cursor stays the head's. */
-ScCursor *sc_head_get_cursor(const ScHead *head);
-void sc_head_get_cursor_position(const ScHead *head, int *x, int *y);
-ScPointerMode sc_head_get_pointer_mode(const ScHead *head);
-ScLeds sc_head_get_leds(const ScHead *head);
 
 /* NULL while nobody has wanted the codec yet. */
 const ScStream *sc_head_get_stream(const ScHead *head, ScCodec codec);

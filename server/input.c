@@ -9,18 +9,20 @@ typedef struct {
 } Held;
 
 struct ScInput {
-    ScSource *source;
+    ScInputListener listener;
+    gpointer data;
     GArray *held; /* of Held; a few at most, bounded by the number of keys times viewers */
     ScPointerMode mode;
     guint width, height; /* 0 until known */
     int x, y;            /* where the pointer is, as far as positions tell */
 };
 
-ScInput *sc_input_new(ScSource *source)
+ScInput *sc_input_new(const ScInputListener *listener, gpointer data)
 {
     ScInput *input = g_new0(ScInput, 1);
 
-    input->source = source;
+    input->listener = *listener;
+    input->data = data;
     input->held = g_array_new(FALSE, FALSE, sizeof(Held));
     input->mode = SC_POINTER_ABSOLUTE;
     return input;
@@ -51,9 +53,9 @@ void sc_input_set_size(ScInput *input, guint width, guint height)
 static void send(ScInput *input, gboolean is_button, guint code, gboolean pressed)
 {
     if (is_button) {
-        sc_source_send_button(input->source, code, pressed);
+        input->listener.button(code, pressed, input->data);
     } else {
-        sc_source_send_key(input->source, code, pressed);
+        input->listener.key(code, pressed, input->data);
     }
 }
 
@@ -123,11 +125,11 @@ static void move_to(ScInput *input, gint64 x, gint64 y)
 void sc_input_motion(ScInput *input, int dx, int dy)
 {
     if (input->mode == SC_POINTER_RELATIVE) {
-        sc_source_send_motion(input->source, dx, dy);
+        input->listener.motion(dx, dy, input->data);
         return;
     }
     move_to(input, (gint64)input->x + dx, (gint64)input->y + dy);
-    sc_source_send_position(input->source, (guint)input->x, (guint)input->y);
+    input->listener.position((guint)input->x, (guint)input->y, input->data);
 }
 
 void sc_input_position(ScInput *input, guint x, guint y)
@@ -136,15 +138,15 @@ void sc_input_position(ScInput *input, guint x, guint y)
 
     move_to(input, x, y);
     if (input->mode == SC_POINTER_ABSOLUTE) {
-        sc_source_send_position(input->source, (guint)input->x, (guint)input->y);
+        input->listener.position((guint)input->x, (guint)input->y, input->data);
     } else if (input->x != before_x || input->y != before_y) {
-        sc_source_send_motion(input->source, input->x - before_x, input->y - before_y);
+        input->listener.motion(input->x - before_x, input->y - before_y, input->data);
     }
 }
 
 void sc_input_wheel(ScInput *input, int steps)
 {
-    sc_source_send_wheel(input->source, steps);
+    input->listener.wheel(steps, input->data);
 }
 
 void sc_input_forget(ScInput *input, gconstpointer viewer)

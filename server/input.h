@@ -16,8 +16,18 @@ G_BEGIN_DECLS
 
 typedef struct ScInput ScInput;
 
-/* @source must outlive it. */
-ScInput *sc_input_new(ScSource *source);
+/* Who gets the events of one keyboard and pointer. All members are mandatory. Keys, units and signs
+ * as in capture/source.h. */
+typedef struct {
+    void (*key)(guint scancode, gboolean pressed, gpointer data);
+    void (*motion)(int dx, int dy, gpointer data);
+    void (*position)(guint x, guint y, gpointer data);
+    void (*button)(ScButton button, gboolean pressed, gpointer data);
+    void (*wheel)(int steps, gpointer data);
+} ScInputListener;
+
+/* @listener gets the merged events; it is copied. */
+ScInput *sc_input_new(const ScInputListener *listener, gpointer data);
 
 void sc_input_free(ScInput *input); /* NULL is ignored */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScInput, sc_input_free)

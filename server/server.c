@@ -1,25 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "server/server.h"
 
-#include "capture/error.h"
 #include "capture/timer.h"
+#include "server/audience.h"
 #include "server/head.h"
-#include "server/input.h"
-#include "server/listener.h"
 #include "server/stats.h"
-#include "server/viewer.h"
-
-#include <unistd.h>
 
 #define STATS_INTERVAL G_USEC_PER_SEC
-
-/* A viewer, as far as the server keeps account of it. */
-typedef struct {
-    ScViewer *viewer;
-    gboolean is_ready;
-    ScCodec codec; /* once ready */
-    gboolean was_congested;
-} Client;
 
 struct ScServer {
     const ScOptions *options;
@@ -27,224 +14,70 @@ struct ScServer {
     gpointer lost_data;
 
     ScHead *head;
-    ScInput *input;
-    ScListener *listener;
-    GPtrArray *clients; /* of Client */
+    ScAudience *audience;
     ScTimer *stats;
-    ScStatsViewers gone; /* counts of viewers that have left */
 };
 
-static void client_free(gpointer data)
-{
-    Client *client = data;
+/* The audience */
 
-    sc_viewer_free(client->viewer);
-    g_free(client);
-}
-
-static Client *find_client(ScServer *server, const ScViewer *viewer)
-{
-    for (guint i = 0; i < server->clients->len; i++) {
-        Client *client = g_ptr_array_index(server->clients, i);
-
-        if (client->viewer == viewer) {
-            return client;
-        }
-    }
-    g_assert_not_reached(); /* viewers call back only while they are ours */
-}
-
-/* Tells the head for whom it works now. */
-static void update_demand(ScServer *server)
-{
-    guint viewers[SC_N_CODECS] = { 0 }, open_viewers[SC_N_CODECS] = { 0 };
-
-    for (guint i = 0; i < server->clients->len; i++) {
-        const Client *client = g_ptr_array_index(server->clients, i);
-
-        if (client->is_ready) {
-            viewers[client->codec]++;
-            open_viewers[client->codec] += !sc_viewer_is_congested(client->viewer);
-        }
-    }
-    for (guint i = 0; i < SC_N_CODECS; i++) {
-        sc_head_set_viewers(server->head, i, viewers[i], open_viewers[i]);
-    }
-}
-
-/* Viewers */
-
-static void on_viewer_ready(ScViewer *viewer, ScCodec codec, gpointer data)
-{
-    ScServer *server = data;
-    Client *client = find_client(server, viewer);
-    int x, y;
-
-    g_message("viewer %s: shows %s", sc_viewer_get_peer(viewer), sc_codec_name(codec));
-    client->is_ready = TRUE;
-    client->codec = codec;
-    sc_head_get_cursor_position(server->head, &x, &y);
-    sc_viewer_set_cursor(viewer, sc_head_get_cursor(server->head));
-    sc_viewer_set_cursor_position(viewer, x, y);
-    /* It will ask for a key frame next; work for it begins with that. */
-}
-
-static void on_viewer_wants_key(ScViewer *viewer, gpointer data)
+static void on_demand(ScCodec codec, guint viewers, guint open_viewers, gpointer data)
 {
     ScServer *server = data;
 
-    /* The wish first: with a new viewer the demand grows, and the picture that starts must not be
-     * followed by a second one for the wish. */
-    sc_head_request_key(server->head, find_client(server, viewer)->codec);
-    update_demand(server);
+    sc_head_set_viewers(server->head, codec, viewers, open_viewers);
 }
 
-static void on_viewer_has_room(ScViewer *viewer, gpointer data)
-{
-    update_demand(data);
-}
-
-static void add_counts(const ScViewer *viewer, ScStatsViewers *sum)
-{
-    ScViewerCounts counts;
-
-    sc_viewer_get_counts(viewer, &counts);
-    sum->sent += counts.packets;
-    sum->dropped += counts.dropped;
-}
-
-static void on_viewer_closed(ScViewer *viewer, gpointer data)
+static void on_wants_key(ScCodec codec, gpointer data)
 {
     ScServer *server = data;
 
-    g_message("viewer %s: gone", sc_viewer_get_peer(viewer));
-    sc_input_forget(server->input, viewer);
-    add_counts(viewer, &server->gone);
-    g_ptr_array_remove(server->clients, find_client(server, viewer));
-    update_demand(server);
+    sc_head_request_key(server->head, codec);
 }
 
-static void on_viewer_key(ScViewer *viewer, guint scancode, gboolean pressed, gpointer data)
+static void on_key(guint scancode, gboolean pressed, gpointer data)
 {
-    sc_input_key(((ScServer *)data)->input, viewer, scancode, pressed);
+    sc_source_send_key(sc_head_get_source(((ScServer *)data)->head), scancode, pressed);
 }
 
-static void on_viewer_motion(ScViewer *viewer, int dx, int dy, gpointer data)
+static void on_motion(int dx, int dy, gpointer data)
 {
-    sc_input_motion(((ScServer *)data)->input, dx, dy);
+    sc_source_send_motion(sc_head_get_source(((ScServer *)data)->head), dx, dy);
 }
 
-static void on_viewer_position(ScViewer *viewer, guint x, guint y, gpointer data)
+static void on_position(guint x, guint y, gpointer data)
 {
-    sc_input_position(((ScServer *)data)->input, x, y);
+    sc_source_send_position(sc_head_get_source(((ScServer *)data)->head), x, y);
 }
 
-static void on_viewer_button(ScViewer *viewer, ScButton button, gboolean pressed, gpointer data)
+static void on_button(ScButton button, gboolean pressed, gpointer data)
 {
-    sc_input_button(((ScServer *)data)->input, viewer, button, pressed);
+    sc_source_send_button(sc_head_get_source(((ScServer *)data)->head), button, pressed);
 }
 
-static void on_viewer_wheel(ScViewer *viewer, int steps, gpointer data)
+static void on_wheel(int steps, gpointer data)
 {
-    sc_input_wheel(((ScServer *)data)->input, steps);
+    sc_source_send_wheel(sc_head_get_source(((ScServer *)data)->head), steps);
 }
 
-static const ScViewerListener viewer_listener = {
-    .ready = on_viewer_ready,
-    .wants_key = on_viewer_wants_key,
-    .has_room = on_viewer_has_room,
-    .closed = on_viewer_closed,
-    .key = on_viewer_key,
-    .motion = on_viewer_motion,
-    .position = on_viewer_position,
-    .button = on_viewer_button,
-    .wheel = on_viewer_wheel,
+static const ScAudienceListener audience_listener = {
+    .demand = on_demand,
+    .wants_key = on_wants_key,
+    .input = {
+        .key = on_key,
+        .motion = on_motion,
+        .position = on_position,
+        .button = on_button,
+        .wheel = on_wheel,
+    },
 };
-
-static Client *add_client(ScServer *server, GError **error)
-{
-    ScViewerConfig config = {
-        .name = server->options->source,
-        .password = server->options->password,
-    };
-    Client *client;
-    ScViewer *viewer;
-
-    if (server->clients->len >= server->options->max_viewers) {
-        g_set_error(error, SC_ERROR, SC_ERROR_UNSUPPORTED,
-                    "there are %u viewers already (--max-viewers allows more)",
-                    server->clients->len);
-        return NULL;
-    }
-    viewer = sc_viewer_new(&config, &viewer_listener, server, error);
-    if (viewer == NULL) {
-        return NULL;
-    }
-    sc_viewer_set_pointer_mode(viewer, sc_head_get_pointer_mode(server->head));
-    sc_viewer_set_leds(viewer, sc_head_get_leds(server->head));
-    client = g_new0(Client, 1);
-    client->viewer = viewer;
-    g_ptr_array_add(server->clients, client);
-    return client;
-}
-
-static Client *find_connection(ScServer *server, guint32 connection_id, GError **error)
-{
-    for (guint i = 0; i < server->clients->len; i++) {
-        Client *client = g_ptr_array_index(server->clients, i);
-
-        if (sc_viewer_get_connection_id(client->viewer) == connection_id) {
-            return client;
-        }
-    }
-    g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "no viewer has the connection id %u",
-                connection_id);
-    return NULL;
-}
-
-static void on_connection(int fd, guint32 connection_id, gpointer data)
-{
-    ScServer *server = data;
-    g_autoptr(GError) error = NULL;
-    Client *client = connection_id == 0 ? add_client(server, &error)
-                                        : find_connection(server, connection_id, &error);
-
-    if (client == NULL) {
-        close(fd);
-        g_message("a connection is refused: %s", error->message);
-        return;
-    }
-    if (!sc_viewer_add_connection(client->viewer, fd, &error)) {
-        g_message("a connection failed: %s", error->message);
-        if (connection_id == 0) {
-            g_ptr_array_remove(server->clients, client);
-        }
-    }
-}
 
 /* The head */
 
 static void on_head_packet(ScPacket *packet, gpointer data)
 {
     ScServer *server = data;
-    ScCodec codec = sc_packet_get_info(packet)->codec;
-    gboolean has_changed = FALSE;
 
-    for (guint i = 0; i < server->clients->len; i++) {
-        Client *client = g_ptr_array_index(server->clients, i);
-        gboolean is_congested;
-
-        if (!client->is_ready || client->codec != codec) {
-            continue;
-        }
-        sc_viewer_send(client->viewer, packet);
-        is_congested = sc_viewer_is_congested(client->viewer);
-        has_changed |= is_congested != client->was_congested;
-        client->was_congested = is_congested;
-    }
-    if (has_changed) {
-        update_demand(server);
-    }
+    sc_audience_send(server->audience, packet);
     if (server->options->stats && !sc_timer_is_set(server->stats)) {
         sc_timer_set_after(server->stats, STATS_INTERVAL);
     }
@@ -252,46 +85,27 @@ static void on_head_packet(ScPacket *packet, gpointer data)
 
 static void on_head_cursor_shape(ScCursor *cursor, gpointer data)
 {
-    ScServer *server = data;
-
-    for (guint i = 0; i < server->clients->len; i++) {
-        sc_viewer_set_cursor(((Client *)g_ptr_array_index(server->clients, i))->viewer, cursor);
-    }
+    sc_audience_set_cursor(((ScServer *)data)->audience, cursor);
 }
 
 static void on_head_cursor_position(int x, int y, gpointer data)
 {
-    ScServer *server = data;
-
-    for (guint i = 0; i < server->clients->len; i++) {
-        Client *client = g_ptr_array_index(server->clients, i);
-
-        sc_viewer_set_cursor_position(client->viewer, x, y);
-    }
+    sc_audience_set_cursor_position(((ScServer *)data)->audience, x, y);
 }
 
 static void on_head_pointer_mode(ScPointerMode mode, gpointer data)
 {
-    ScServer *server = data;
-
-    sc_input_set_pointer_mode(server->input, mode);
-    for (guint i = 0; i < server->clients->len; i++) {
-        sc_viewer_set_pointer_mode(((Client *)g_ptr_array_index(server->clients, i))->viewer, mode);
-    }
+    sc_audience_set_pointer_mode(((ScServer *)data)->audience, mode);
 }
 
 static void on_head_leds(ScLeds leds, gpointer data)
 {
-    ScServer *server = data;
-
-    for (guint i = 0; i < server->clients->len; i++) {
-        sc_viewer_set_leds(((Client *)g_ptr_array_index(server->clients, i))->viewer, leds);
-    }
+    sc_audience_set_leds(((ScServer *)data)->audience, leds);
 }
 
 static void on_head_size(guint width, guint height, gpointer data)
 {
-    sc_input_set_size(((ScServer *)data)->input, width, height);
+    sc_audience_set_size(((ScServer *)data)->audience, width, height);
 }
 
 static void on_head_lost(const char *reason, gpointer data)
@@ -316,13 +130,10 @@ static const ScHeadListener head_listener = {
 static void print_stats(gpointer data)
 {
     ScServer *server = data;
-    ScStatsViewers viewers = server->gone;
+    ScAudienceCounts viewers;
     g_autofree char *line = NULL;
 
-    viewers.viewers = server->clients->len;
-    for (guint i = 0; i < server->clients->len; i++) {
-        add_counts(((Client *)g_ptr_array_index(server->clients, i))->viewer, &viewers);
-    }
+    sc_audience_get_counts(server->audience, &viewers);
     line = sc_stats_format(server->head, &viewers);
     g_printerr("stats: %s\n", line);
 }
@@ -331,7 +142,13 @@ ScServer *sc_server_new(const ScOptions *options, ScServerLostFunc lost, gpointe
                         GError **error)
 {
     g_autoptr(ScServer) server = g_new0(ScServer, 1);
-    ScHeadConfig config = {
+    ScAudienceConfig audience = {
+        .name = options->source,
+        .listen = options->listen,
+        .password = options->password,
+        .max_viewers = options->max_viewers,
+    };
+    ScHeadConfig head = {
         .location = options->source,
         .encoder_kind = options->encoder_kind,
         .encoder_description = options->encoder_description,
@@ -344,15 +161,13 @@ ScServer *sc_server_new(const ScOptions *options, ScServerLostFunc lost, gpointe
     server->options = options;
     server->lost = lost;
     server->lost_data = data;
-    server->clients = g_ptr_array_new_with_free_func(client_free);
     server->stats = sc_timer_new(print_stats, server);
-    server->head = sc_head_new(&config, &head_listener, server, error);
+    server->head = sc_head_new(&head, &head_listener, server, error);
     if (server->head == NULL) {
         return NULL;
     }
-    server->input = sc_input_new(sc_head_get_source(server->head));
-    server->listener = sc_listener_new(options->listen, on_connection, server, error);
-    if (server->listener == NULL || !sc_head_start(server->head, error)) {
+    server->audience = sc_audience_new(&audience, &audience_listener, server, error);
+    if (server->audience == NULL || !sc_head_start(server->head, error)) {
         return NULL;
     }
     return g_steal_pointer(&server);
@@ -363,15 +178,10 @@ void sc_server_free(ScServer *server)
     if (server == NULL) {
         return;
     }
-    sc_listener_free(server->listener);
-    for (guint i = 0; i < server->clients->len; i++) {
-        sc_input_forget(server->input, ((Client *)g_ptr_array_index(server->clients, i))->viewer);
-    }
-    if (server->options->stats && server->head != NULL) {
+    if (server->options->stats && server->audience != NULL) {
         print_stats(server);
     }
-    g_ptr_array_unref(server->clients);
-    sc_input_free(server->input);
+    sc_audience_free(server->audience);
     sc_head_free(server->head);
     sc_timer_free(server->stats);
     g_free(server);
@@ -379,5 +189,5 @@ void sc_server_free(ScServer *server)
 
 const char *sc_server_get_address(const ScServer *server)
 {
-    return sc_listener_get_address(server->listener);
+    return sc_audience_get_address(server->audience);
 }

@@ -22,7 +22,7 @@ static void append_stream(GString *line, const ScStream *stream, ScCodec codec)
                            encoder_counts.step_downs);
 }
 
-char *sc_stats_format(const ScHead *head, const ScStatsViewers *viewers)
+char *sc_stats_format(const ScHead *head, const ScAudienceCounts *viewers)
 {
     GString *line = g_string_new(NULL);
     ScFlushCounts flushes;

@@ -6,18 +6,12 @@
  */
 #pragma once
 
+#include "server/audience.h"
 #include "server/head.h"
 
 G_BEGIN_DECLS
 
-/* What the head does not know. */
-typedef struct {
-    guint viewers;
-    guint64 sent;    /* packets given to viewers, those gone included */
-    guint64 dropped; /* packets viewers had no room for */
-} ScStatsViewers;
-
 /* The caller frees the result. */
-char *sc_stats_format(const ScHead *head, const ScStatsViewers *viewers);
+char *sc_stats_format(const ScHead *head, const ScAudienceCounts *viewers);
 
 G_END_DECLS

@@ -12,7 +12,7 @@ G_STATIC_ASSERT((int)SC_LED_NUM_LOCK == (int)SPICE_KEYBOARD_MODIFIER_FLAGS_NUM_L
 G_STATIC_ASSERT((int)SC_LED_CAPS_LOCK == (int)SPICE_KEYBOARD_MODIFIER_FLAGS_CAPS_LOCK);
 
 struct ScViewerInput {
-    ScViewerInputListener listener;
+    ScInputListener listener;
     gpointer data;
 
     SpiceKbdInstance keyboard;
@@ -147,7 +147,7 @@ static const SpiceCharDeviceInterface agent_interface = {
     .read = agent_read,
 };
 
-ScViewerInput *sc_viewer_input_new(SpiceServer *server, const ScViewerInputListener *listener,
+ScViewerInput *sc_viewer_input_new(SpiceServer *server, const ScInputListener *listener,
                                    gpointer data, GError **error)
 {
     ScViewerInput *input = g_new0(ScViewerInput, 1);

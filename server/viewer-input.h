@@ -11,25 +11,15 @@
  */
 #pragma once
 
-#include "capture/source.h"
+#include "server/input.h"
 #include <spice.h>
 
 G_BEGIN_DECLS
 
 typedef struct ScViewerInput ScViewerInput;
 
-/* All members are mandatory. Keys, units and signs as in capture/source.h. A button is reported
- * when it changes. */
-typedef struct {
-    void (*key)(guint scancode, gboolean pressed, gpointer data);
-    void (*motion)(int dx, int dy, gpointer data);
-    void (*position)(guint x, guint y, gpointer data);
-    void (*button)(ScButton button, gboolean pressed, gpointer data);
-    void (*wheel)(int steps, gpointer data);
-} ScViewerInputListener;
-
-/* Adds the devices to @server. @listener is copied. */
-ScViewerInput *sc_viewer_input_new(SpiceServer *server, const ScViewerInputListener *listener,
+/* Adds the devices to @server. @listener is copied; a button is reported when it changes. */
+ScViewerInput *sc_viewer_input_new(SpiceServer *server, const ScInputListener *listener,
                                    gpointer data, GError **error);
 
 /* After spice_server_destroy(), which still reports the keys that it releases. NULL is ignored. */

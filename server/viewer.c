@@ -342,7 +342,7 @@ static gboolean set_up_server(ScViewer *viewer, const ScViewerConfig *config, GE
 
 static gboolean set_up_devices(ScViewer *viewer, GError **error)
 {
-    static const ScViewerInputListener input_listener = {
+    static const ScInputListener input_listener = {
         .key = on_key,
         .motion = on_motion,
         .position = on_position,

@@ -1,72 +1,64 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Input of several viewers, merged into one guest: what arrives there. */
-#include "capture/source-impl.h"
 #include "server/input.h"
 
-/* A source that writes down what it is sent. */
 typedef struct {
-    ScSource base;
-    GString *log;
-} Recorder;
-
-static void record_key(ScSource *source, guint scancode, gboolean pressed)
-{
-    g_string_append_printf(((Recorder *)source)->log, "key %x %d;", scancode, pressed);
-}
-
-static void record_button(ScSource *source, ScButton button, gboolean pressed)
-{
-    g_string_append_printf(((Recorder *)source)->log, "button %d %d;", button, pressed);
-}
-
-static void record_motion(ScSource *source, int dx, int dy)
-{
-    g_string_append_printf(((Recorder *)source)->log, "motion %d %d;", dx, dy);
-}
-
-static void record_position(ScSource *source, guint x, guint y)
-{
-    g_string_append_printf(((Recorder *)source)->log, "position %u %u;", x, y);
-}
-
-static void record_wheel(ScSource *source, int steps)
-{
-    g_string_append_printf(((Recorder *)source)->log, "wheel %d;", steps);
-}
-
-static const ScSourceImpl recorder_impl = {
-    .send_key = record_key,
-    .send_button = record_button,
-    .send_motion = record_motion,
-    .send_position = record_position,
-    .send_wheel = record_wheel,
-};
-
-typedef struct {
-    Recorder recorder;
+    GString *log; /* what arrived in the guest */
     ScInput *input;
 } Fixture;
+
+static void record_key(guint scancode, gboolean pressed, gpointer data)
+{
+    g_string_append_printf(((Fixture *)data)->log, "key %x %d;", scancode, pressed);
+}
+
+static void record_button(ScButton button, gboolean pressed, gpointer data)
+{
+    g_string_append_printf(((Fixture *)data)->log, "button %d %d;", button, pressed);
+}
+
+static void record_motion(int dx, int dy, gpointer data)
+{
+    g_string_append_printf(((Fixture *)data)->log, "motion %d %d;", dx, dy);
+}
+
+static void record_position(guint x, guint y, gpointer data)
+{
+    g_string_append_printf(((Fixture *)data)->log, "position %u %u;", x, y);
+}
+
+static void record_wheel(int steps, gpointer data)
+{
+    g_string_append_printf(((Fixture *)data)->log, "wheel %d;", steps);
+}
+
+static const ScInputListener recorder = {
+    .key = record_key,
+    .button = record_button,
+    .motion = record_motion,
+    .position = record_position,
+    .wheel = record_wheel,
+};
 
 static const char viewer_a, viewer_b;
 
 static void set_up(Fixture *fixture, gconstpointer data)
 {
-    fixture->recorder.base.impl = &recorder_impl;
-    fixture->recorder.log = g_string_new(NULL);
-    fixture->input = sc_input_new(&fixture->recorder.base);
+    fixture->log = g_string_new(NULL);
+    fixture->input = sc_input_new(&recorder, fixture);
     sc_input_set_size(fixture->input, 640, 480);
 }
 
 static void tear_down(Fixture *fixture, gconstpointer data)
 {
     sc_input_free(fixture->input);
-    g_string_free(fixture->recorder.log, TRUE);
+    g_string_free(fixture->log, TRUE);
 }
 
 static void expect(Fixture *fixture, const char *log)
 {
-    g_assert_cmpstr(fixture->recorder.log->str, ==, log);
-    g_string_truncate(fixture->recorder.log, 0);
+    g_assert_cmpstr(fixture->log->str, ==, log);
+    g_string_truncate(fixture->log, 0);
 }
 
 static void test_shared_keys(Fixture *fixture, gconstpointer data)
@@ -89,7 +81,7 @@ static void test_leaving_releases(Fixture *fixture, gconstpointer data)
     sc_input_key(fixture->input, &viewer_a, 0x1e, TRUE);
     sc_input_key(fixture->input, &viewer_b, 0x1e, TRUE);
     sc_input_button(fixture->input, &viewer_a, SC_BUTTON_RIGHT, TRUE);
-    g_string_truncate(fixture->recorder.log, 0);
+    g_string_truncate(fixture->log, 0);
     sc_input_forget(fixture->input, &viewer_a);
     expect(fixture, "button 2 0;key 11d 0;");
     sc_input_forget(fixture->input, &viewer_b);
@@ -122,7 +114,7 @@ static void test_shrinking_screen(Fixture *fixture, gconstpointer data)
 {
     sc_input_position(fixture->input, 639, 479);
     sc_input_set_size(fixture->input, 320, 200);
-    g_string_truncate(fixture->recorder.log, 0);
+    g_string_truncate(fixture->log, 0);
     sc_input_motion(fixture->input, 0, 0);
     expect(fixture, "position 319 199;");
 }

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "server/audience.h"
+
+#include "capture/error.h"
+#include "server/listener.h"
+#include "server/viewer.h"
+
+#include <unistd.h>
+
+/* A viewer, as far as the audience keeps account of it. */
+typedef struct {
+    ScViewer *viewer;
+    gboolean is_ready;
+    ScCodec codec; /* once ready */
+    gboolean was_congested;
+} Client;
+
+struct ScAudience {
+    ScAudienceConfig config;
+    ScAudienceListener listener;
+    gpointer data;
+
+    ScListener *connections;
+    ScInput *input;
+    GPtrArray *clients;    /* of Client */
+    ScAudienceCounts gone; /* counts of viewers that have left */
+
+    ScCursor *cursor; /* NULL: hidden */
+    int cursor_x, cursor_y;
+    ScPointerMode pointer_mode;
+    ScLeds leds;
+};
+
+static void client_free(gpointer data)
+{
+    Client *client = data;
+
+    sc_viewer_free(client->viewer);
+    g_free(client);
+}
+
+static Client *find_client(ScAudience *audience, const ScViewer *viewer)
+{
+    for (guint i = 0; i < audience->clients->len; i++) {
+        Client *client = g_ptr_array_index(audience->clients, i);
+
+        if (client->viewer == viewer) {
+            return client;
+        }
+    }
+    g_assert_not_reached(); /* viewers call back only while they are ours */
+}
+
+/* Tells for whom to work now. */
+static void update_demand(ScAudience *audience)
+{
+    guint viewers[SC_N_CODECS] = { 0 }, open_viewers[SC_N_CODECS] = { 0 };
+
+    for (guint i = 0; i < audience->clients->len; i++) {
+        const Client *client = g_ptr_array_index(audience->clients, i);
+
+        if (client->is_ready) {
+            viewers[client->codec]++;
+            open_viewers[client->codec] += !sc_viewer_is_congested(client->viewer);
+        }
+    }
+    for (guint i = 0; i < SC_N_CODECS; i++) {
+        audience->listener.demand(i, viewers[i], open_viewers[i], audience->data);
+    }
+}
+
+/* Viewers */
+
+static void on_viewer_ready(ScViewer *viewer, ScCodec codec, gpointer data)
+{
+    ScAudience *audience = data;
+    Client *client = find_client(audience, viewer);
+
+    g_message("viewer %s: shows %s", sc_viewer_get_peer(viewer), sc_codec_name(codec));
+    client->is_ready = TRUE;
+    client->codec = codec;
+    sc_viewer_set_cursor(viewer, audience->cursor);
+    sc_viewer_set_cursor_position(viewer, audience->cursor_x, audience->cursor_y);
+    /* It will ask for a key frame next; work for it begins with that. */
+}
+
+static void on_viewer_wants_key(ScViewer *viewer, gpointer data)
+{
+    ScAudience *audience = data;
+
+    /* The wish first: with a new viewer the demand grows, and the picture that starts must not be
+     * followed by a second one for the wish. */
+    audience->listener.wants_key(find_client(audience, viewer)->codec, audience->data);
+    update_demand(audience);
+}
+
+static void on_viewer_has_room(ScViewer *viewer, gpointer data)
+{
+    update_demand(data);
+}
+
+static void add_counts(const ScViewer *viewer, ScAudienceCounts *sum)
+{
+    ScViewerCounts counts;
+
+    sc_viewer_get_counts(viewer, &counts);
+    sum->sent += counts.packets;
+    sum->dropped += counts.dropped;
+}
+
+static void on_viewer_closed(ScViewer *viewer, gpointer data)
+{
+    ScAudience *audience = data;
+
+    g_message("viewer %s: gone", sc_viewer_get_peer(viewer));
+    sc_input_forget(audience->input, viewer);
+    add_counts(viewer, &audience->gone);
+    g_ptr_array_remove(audience->clients, find_client(audience, viewer));
+    update_demand(audience);
+}
+
+static void on_viewer_key(ScViewer *viewer, guint scancode, gboolean pressed, gpointer data)
+{
+    sc_input_key(((ScAudience *)data)->input, viewer, scancode, pressed);
+}
+
+static void on_viewer_motion(ScViewer *viewer, int dx, int dy, gpointer data)
+{
+    sc_input_motion(((ScAudience *)data)->input, dx, dy);
+}
+
+static void on_viewer_position(ScViewer *viewer, guint x, guint y, gpointer data)
+{
+    sc_input_position(((ScAudience *)data)->input, x, y);
+}
+
+static void on_viewer_button(ScViewer *viewer, ScButton button, gboolean pressed, gpointer data)
+{
+    sc_input_button(((ScAudience *)data)->input, viewer, button, pressed);
+}
+
+static void on_viewer_wheel(ScViewer *viewer, int steps, gpointer data)
+{
+    sc_input_wheel(((ScAudience *)data)->input, steps);
+}
+
+static const ScViewerListener viewer_listener = {
+    .ready = on_viewer_ready,
+    .wants_key = on_viewer_wants_key,
+    .has_room = on_viewer_has_room,
+    .closed = on_viewer_closed,
+    .key = on_viewer_key,
+    .motion = on_viewer_motion,
+    .position = on_viewer_position,
+    .button = on_viewer_button,
+    .wheel = on_viewer_wheel,
+};
+
+static Client *add_client(ScAudience *audience, GError **error)
+{
+    ScViewerConfig config = {
+        .name = audience->config.name,
+        .password = audience->config.password,
+    };
+    Client *client;
+    ScViewer *viewer;
+
+    if (audience->clients->len >= audience->config.max_viewers) {
+        g_set_error(error, SC_ERROR, SC_ERROR_UNSUPPORTED,
+                    "there are %u viewers already (--max-viewers allows more)",
+                    audience->clients->len);
+        return NULL;
+    }
+    viewer = sc_viewer_new(&config, &viewer_listener, audience, error);
+    if (viewer == NULL) {
+        return NULL;
+    }
+    sc_viewer_set_pointer_mode(viewer, audience->pointer_mode);
+    sc_viewer_set_leds(viewer, audience->leds);
+    client = g_new0(Client, 1);
+    client->viewer = viewer;
+    g_ptr_array_add(audience->clients, client);
+    return client;
+}
+
+static Client *find_connection(ScAudience *audience, guint32 connection_id, GError **error)
+{
+    for (guint i = 0; i < audience->clients->len; i++) {
+        Client *client = g_ptr_array_index(audience->clients, i);
+
+        if (sc_viewer_get_connection_id(client->viewer) == connection_id) {
+            return client;
+        }
+    }
+    g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "no viewer has the connection id %u",
+                connection_id);
+    return NULL;
+}
+
+static void on_connection(int fd, guint32 connection_id, gpointer data)
+{
+    ScAudience *audience = data;
+    g_autoptr(GError) error = NULL;
+    Client *client = connection_id == 0 ? add_client(audience, &error)
+                                        : find_connection(audience, connection_id, &error);
+
+    if (client == NULL) {
+        close(fd);
+        g_message("a connection is refused: %s", error->message);
+        return;
+    }
+    if (!sc_viewer_add_connection(client->viewer, fd, &error)) {
+        g_message("a connection failed: %s", error->message);
+        if (connection_id == 0) {
+            g_ptr_array_remove(audience->clients, client);
+        }
+    }
+}
+
+ScAudience *sc_audience_new(const ScAudienceConfig *config, const ScAudienceListener *listener,
+                            gpointer data, GError **error)
+{
+    g_autoptr(ScAudience) audience = g_new0(ScAudience, 1);
+
+    audience->config = *config;
+    audience->listener = *listener;
+    audience->data = data;
+    audience->clients = g_ptr_array_new_with_free_func(client_free);
+    audience->input = sc_input_new(&listener->input, data);
+    audience->connections = sc_listener_new(config->listen, on_connection, audience, error);
+    return audience->connections != NULL ? g_steal_pointer(&audience) : NULL;
+}
+
+void sc_audience_free(ScAudience *audience)
+{
+    if (audience == NULL) {
+        return;
+    }
+    sc_listener_free(audience->connections);
+    for (guint i = 0; i < audience->clients->len; i++) {
+        sc_input_forget(audience->input,
+                        ((Client *)g_ptr_array_index(audience->clients, i))->viewer);
+    }
+    g_ptr_array_unref(audience->clients);
+    sc_input_free(audience->input);
+    sc_cursor_unref(audience->cursor);
+    g_free(audience);
+}
+
+const char *sc_audience_get_address(const ScAudience *audience)
+{
+    return sc_listener_get_address(audience->connections);
+}
+
+void sc_audience_send(ScAudience *audience, ScPacket *packet)
+{
+    ScCodec codec = sc_packet_get_info(packet)->codec;
+    gboolean has_changed = FALSE;
+
+    for (guint i = 0; i < audience->clients->len; i++) {
+        Client *client = g_ptr_array_index(audience->clients, i);
+        gboolean is_congested;
+
+        if (!client->is_ready || client->codec != codec) {
+            continue;
+        }
+        sc_viewer_send(client->viewer, packet);
+        is_congested = sc_viewer_is_congested(client->viewer);
+        has_changed |= is_congested != client->was_congested;
+        client->was_congested = is_congested;
+    }
+    if (has_changed) {
+        update_demand(audience);
+    }
+}
+
+void sc_audience_set_cursor(ScAudience *audience, ScCursor *cursor)
+{
+    if (cursor != NULL) {
+        sc_cursor_ref(cursor);
+    }
+    sc_cursor_unref(audience->cursor);
+    audience->cursor = cursor;
+    for (guint i = 0; i < audience->clients->len; i++) {
+        sc_viewer_set_cursor(((Client *)g_ptr_array_index(audience->clients, i))->viewer, cursor);
+    }
+}
+
+void sc_audience_set_cursor_position(ScAudience *audience, int x, int y)
+{
+    audience->cursor_x = x;
+    audience->cursor_y = y;
+    for (guint i = 0; i < audience->clients->len; i++) {
+        Client *client = g_ptr_array_index(audience->clients, i);
+
+        sc_viewer_set_cursor_position(client->viewer, x, y);
+    }
+}
+
+void sc_audience_set_pointer_mode(ScAudience *audience, ScPointerMode mode)
+{
+    audience->pointer_mode = mode;
+    sc_input_set_pointer_mode(audience->input, mode);
+    for (guint i = 0; i < audience->clients->len; i++) {
+        Client *client = g_ptr_array_index(audience->clients, i);
+
+        sc_viewer_set_pointer_mode(client->viewer, mode);
+    }
+}
+
+void sc_audience_set_leds(ScAudience *audience, ScLeds leds)
+{
+    audience->leds = leds;
+    for (guint i = 0; i < audience->clients->len; i++) {
+        sc_viewer_set_leds(((Client *)g_ptr_array_index(audience->clients, i))->viewer, leds);
+    }
+}
+
+void sc_audience_set_size(ScAudience *audience, guint width, guint height)
+{
+    sc_input_set_size(audience->input, width, height);
+}
+
+void sc_audience_get_counts(const ScAudience *audience, ScAudienceCounts *counts)
+{
+    *counts = audience->gone;
+    counts->viewers = audience->clients->len;
+    for (guint i = 0; i < audience->clients->len; i++) {
+        add_counts(((Client *)g_ptr_array_index(audience->clients, i))->viewer, counts);
+    }
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The audience: everybody who watches one output. Owns the listener and the viewers, hands packets
+ * and the pointer to them and their input, merged, to whoever shows the output; remembers what a
+ * viewer that comes late must be told.
+ *
+ * Thread: the owner thread, running the default main context. The listener is called from the main
+ *         loop, demand() also from inside sc_audience_send(), and input from sc_audience_free().
+ */
+#pragma once
+
+#include "capture/source.h"
+#include "encoder/packet.h"
+#include "server/input.h"
+
+G_BEGIN_DECLS
+
+typedef struct ScAudience ScAudience;
+
+typedef struct {
+    const char *name;     /* the VM's, which clients show */
+    const char *listen;   /* where; see sc_listener_new() */
+    const char *password; /* 1 to 60 bytes; NULL: none asked for */
+    guint max_viewers;    /* at once */
+} ScAudienceConfig;
+
+/* All mandatory. */
+typedef struct {
+    /* So many want pictures of @codec, and so many of these have room for one now. On every change,
+     * and sometimes without. */
+    void (*demand)(ScCodec codec, guint viewers, guint open_viewers, gpointer data);
+
+    /* Somebody cannot go on without a key frame. The demand that comes with it is told afterwards,
+     * so that the picture made for it can be the one that the demand asks for. */
+    void (*wants_key)(ScCodec codec, gpointer data);
+
+    ScInputListener input;
+} ScAudienceListener;
+
+/* Listens. The strings of @config must outlive the audience; @listener is copied.
+ * SC_ERROR_INVALID: the address is wrong; anything else: it cannot be had. */
+ScAudience *sc_audience_new(const ScAudienceConfig *config, const ScAudienceListener *listener,
+                            gpointer data, GError **error);
+
+/* Disconnects everybody and releases the keys they hold. NULL is ignored. */
+void sc_audience_free(ScAudience *audience);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScAudience, sc_audience_free)
+
+/* "127.0.0.1:5930" or "unix:PATH". Valid as long as @audience. */
+const char *sc_audience_get_address(const ScAudience *audience);
+
+/* To everybody who shows its codec; they reference it. */
+void sc_audience_send(ScAudience *audience, ScPacket *packet);
+
+/* Referenced. NULL hides the pointer. */
+void sc_audience_set_cursor(ScAudience *audience, ScCursor *cursor);
+void sc_audience_set_cursor_position(ScAudience *audience, int x, int y);
+void sc_audience_set_pointer_mode(ScAudience *audience, ScPointerMode mode);
+void sc_audience_set_leds(ScAudience *audience, ScLeds leds);
+/* Of the picture, in pixels: positions are clipped to it. */
+void sc_audience_set_size(ScAudience *audience, guint width, guint height);
+
+typedef struct {
+    guint viewers;
+    guint64 sent;    /* packets given to viewers, those gone included */
+    guint64 dropped; /* packets viewers had no room for */
+} ScAudienceCounts;
+
+void sc_audience_get_counts(const ScAudience *audience, ScAudienceCounts *counts);
+
+G_END_DECLS
