@@ -71,3 +71,21 @@ const guint32 *sc_cursor_get_argb(const ScCursor *cursor)
 {
     return cursor->argb;
 }
+
+void sc_cursor_premultiply(guint32 *argb, gsize n_pixels)
+{
+    gboolean straight = FALSE;
+
+    for (gsize i = 0; i < n_pixels && !straight; i++) {
+        guint32 alpha = argb[i] >> 24;
+
+        straight = (argb[i] >> 16 & 0xff) > alpha || (argb[i] >> 8 & 0xff) > alpha ||
+                   (argb[i] & 0xff) > alpha;
+    }
+    for (gsize i = 0; i < n_pixels && straight; i++) {
+        guint32 alpha = argb[i] >> 24;
+
+        argb[i] = alpha << 24 | (argb[i] >> 16 & 0xff) * alpha / 255 << 16 |
+                  (argb[i] >> 8 & 0xff) * alpha / 255 << 8 | (argb[i] & 0xff) * alpha / 255;
+    }
+}

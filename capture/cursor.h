@@ -26,6 +26,10 @@ guint sc_cursor_get_height(const ScCursor *cursor);
 guint sc_cursor_get_hot_x(const ScCursor *cursor);
 guint sc_cursor_get_hot_y(const ScCursor *cursor);
 
+/* For what a guest drew: Linux guests have multiplied the colours by alpha, others have not; a
+ * colour above its alpha gives the latter away, and then this does it. */
+void sc_cursor_premultiply(guint32 *argb, gsize n_pixels);
+
 /* Valid as long as @cursor. */
 const guint32 *sc_cursor_get_argb(const ScCursor *cursor);
 

@@ -15,6 +15,8 @@ struct ScScanout {
     const guint8 *pixels;
     guint32 stride;
     guint8 *own_pixels; /* what @pixels is once detached */
+    GBytes *bytes;      /* what @pixels is in; NULL if it is the source's */
+    gboolean is_memory; /* @dmabuf is none */
 };
 
 static ScScanout *scanout_new(guint32 width, guint32 height, guint32 fourcc, gboolean bottom_up)
@@ -35,6 +37,14 @@ ScScanout *sc_scanout_new_dmabuf(ScDmabuf *dmabuf, gboolean bottom_up)
     ScScanout *scanout = scanout_new(layout->width, layout->height, layout->fourcc, bottom_up);
 
     scanout->dmabuf = sc_dmabuf_ref(dmabuf);
+    return scanout;
+}
+
+ScScanout *sc_scanout_new_memory(ScDmabuf *memory, gboolean bottom_up)
+{
+    ScScanout *scanout = sc_scanout_new_dmabuf(memory, bottom_up);
+
+    scanout->is_memory = TRUE;
     return scanout;
 }
 
@@ -59,11 +69,25 @@ ScScanout *sc_scanout_new_pixels(const guint8 *pixels, gsize size, guint32 width
     return scanout;
 }
 
+ScScanout *sc_scanout_new_bytes(GBytes *bytes, guint32 width, guint32 height, guint32 stride,
+                                guint32 fourcc, GError **error)
+{
+    gsize size;
+    const guint8 *pixels = g_bytes_get_data(bytes, &size);
+    ScScanout *scanout =
+        sc_scanout_new_pixels(pixels, size, width, height, stride, fourcc, FALSE, error);
+
+    if (scanout != NULL) {
+        scanout->bytes = g_bytes_ref(bytes);
+    }
+    return scanout;
+}
+
 void sc_scanout_detach_pixels(ScScanout *scanout)
 {
     gsize size;
 
-    if (scanout->pixels == NULL || scanout->own_pixels != NULL) {
+    if (scanout->pixels == NULL || scanout->own_pixels != NULL || scanout->bytes != NULL) {
         return;
     }
     if (g_atomic_ref_count_compare(&scanout->ref_count, 1)) {
@@ -89,6 +113,7 @@ void sc_scanout_unref(ScScanout *scanout)
     }
     sc_dmabuf_unref(scanout->dmabuf);
     g_free(scanout->own_pixels);
+    g_clear_pointer(&scanout->bytes, g_bytes_unref);
     g_free(scanout);
 }
 
@@ -114,7 +139,7 @@ gboolean sc_scanout_is_bottom_up(const ScScanout *scanout)
 
 ScDmabuf *sc_scanout_get_dmabuf(const ScScanout *scanout)
 {
-    return scanout->dmabuf;
+    return scanout->is_memory ? NULL : scanout->dmabuf;
 }
 
 gboolean sc_scanout_begin_read(ScScanout *scanout, ScPixels *pixels, GError **error)

@@ -9,25 +9,17 @@ struct ScSpiceCursor {
     gboolean complained;
 };
 
-/* spice-gtk gives bytes R, G, B, A. Linux guests have multiplied the colours by alpha, others have
- * not; a colour above its alpha gives the latter away. */
+/* spice-gtk gives bytes R, G, B, A. */
 static guint32 *argb_from_rgba(const guint8 *rgba, gsize n_pixels)
 {
     guint32 *argb = g_new(guint32, n_pixels);
-    gboolean straight = FALSE;
 
     for (gsize i = 0; i < n_pixels; i++) {
         const guint8 *in = rgba + 4 * i;
 
-        straight |= MAX(MAX(in[0], in[1]), in[2]) > in[3];
+        argb[i] = (guint32)in[3] << 24 | (guint32)in[0] << 16 | (guint32)in[1] << 8 | in[2];
     }
-    for (gsize i = 0; i < n_pixels; i++) {
-        const guint8 *in = rgba + 4 * i;
-        guint32 factor = straight ? in[3] : 255;
-
-        argb[i] = (guint32)in[3] << 24 | (in[0] * factor / 255) << 16 |
-                  (in[1] * factor / 255) << 8 | in[2] * factor / 255;
-    }
+    sc_cursor_premultiply(argb, n_pixels);
     return argb;
 }
 

@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "capture/spice-display.h"
 
+#include "capture/complaints.h"
+#include "capture/damage.h"
 #include "capture/error.h"
+#include "capture/scanout-cache.h"
 #include "capture/timer.h"
 
 #include <drm_fourcc.h>
-#include <errno.h>
-#include <fcntl.h>
-
-/* Guests flip between two or three buffers. */
-#define CACHE_SIZE 4
 
 /* The VMM shows each refresh as many small updates; they become one frame. Shorter than any
  * display's frame time, longer than it takes to receive a screen over a unix socket. */
 #define COALESCE_US (3 * 1000)
-#define MAX_DAMAGE_RECTS 32 /* beyond that their hull is cheaper to deal with */
 
 /* A GL scanout nobody draws on (we connected to an idle guest) is shown as it is after a while: the
  * draw that belongs to a flip follows within a millisecond or so. */
@@ -24,15 +21,13 @@
  */
 #define DARK_AFTER_US (200 * 1000)
 
-#define MAX_COMPLAINTS 16
-
 struct ScSpiceDisplay {
     ScSource *source;
     SpiceDisplayChannel *channel;
     gboolean gone;
 
-    GQueue draws;  /* of Draw: not completed yet */
-    GQueue cache;  /* of ScScanout: GL scanouts, the latest first */
+    GQueue draws; /* of Draw: not completed yet */
+    ScScanoutCache *cache;
     ScScanout *gl; /* NULL: there is none, or none we can use */
     ScTimer *show_undrawn;
 
@@ -48,26 +43,13 @@ struct ScSpiceDisplay {
     gboolean whole;   /* of what is shown no frame was sent yet */
     ScTimer *go_dark;
 
-    GHashTable *complaints; /* char * */
+    ScComplaints *complaints;
 };
 
 typedef struct {
     ScSpiceDisplay *display;
     ScFlush *flush;
 } Draw;
-
-/* Once per reason: the VMM may repeat its mistake with every frame. */
-static void complain(ScSpiceDisplay *self, const char *what, const GError *error)
-{
-    if (g_hash_table_size(self->complaints) >= MAX_COMPLAINTS ||
-        !g_hash_table_add(self->complaints, g_strdup(error->message))) {
-        return;
-    }
-    g_warning("%s is unusable: %s", what, error->message);
-    if (g_hash_table_size(self->complaints) == MAX_COMPLAINTS) {
-        g_warning("further nonsense from this VMM is not reported");
-    }
-}
 
 /* ---- what is shown ---------------------------------------------------------------------- */
 
@@ -122,50 +104,7 @@ static void drop_draws(ScSpiceDisplay *self)
     }
 }
 
-static void clear_cache(ScSpiceDisplay *self)
-{
-    g_queue_clear_full(&self->cache, (GDestroyNotify)sc_scanout_unref);
-}
-
-static gboolean same_shape(ScScanout *scanout, const ScDmabufLayout *layout)
-{
-    const ScDmabufLayout *other = sc_dmabuf_get_layout(sc_scanout_get_dmabuf(scanout));
-
-    return other->width == layout->width && other->height == layout->height &&
-           other->fourcc == layout->fourcc && other->planes[0].stride == layout->planes[0].stride;
-}
-
-static ScScanout *cache_take(ScSpiceDisplay *self, const ScDmabufLayout *layout, gboolean bottom_up)
-{
-    for (GList *link = self->cache.head; link != NULL; link = link->next) {
-        ScScanout *scanout = link->data;
-
-        if (sc_scanout_is_bottom_up(scanout) == bottom_up &&
-            sc_dmabuf_matches(sc_scanout_get_dmabuf(scanout), layout)) {
-            g_queue_delete_link(&self->cache, link);
-            return scanout;
-        }
-    }
-    return NULL;
-}
-
-static ScScanout *import_scanout(const ScDmabufLayout *layout, gboolean bottom_up, GError **error)
-{
-    ScDmabufLayout own = *layout;
-    g_autoptr(ScDmabuf) dmabuf = NULL;
-
-    own.planes[0].fd = fcntl(layout->planes[0].fd, F_DUPFD_CLOEXEC, 0);
-    if (own.planes[0].fd < 0) {
-        g_set_error(error, SC_ERROR, SC_ERROR_FAILED, "its descriptor cannot be duplicated: %s",
-                    g_strerror(errno));
-        return NULL;
-    }
-    dmabuf = sc_dmabuf_new(&own, error);
-    return dmabuf != NULL ? sc_scanout_new_dmabuf(dmabuf, bottom_up) : NULL;
-}
-
-/* The scanout stays the cache's. A guest that flips gets the same objects again, and with them
- * their mappings. */
+/* The scanout stays the cache's. */
 static ScScanout *lookup_scanout(ScSpiceDisplay *self, const SpiceGlScanout *gl, GError **error)
 {
     ScDmabufLayout layout = {
@@ -176,27 +115,12 @@ static ScScanout *lookup_scanout(ScSpiceDisplay *self, const SpiceGlScanout *gl,
         .n_planes = 1,
         .planes[0] = { .fd = gl->fd, .offset = 0, .stride = gl->stride },
     };
-    ScScanout *scanout;
-
-    if (!g_queue_is_empty(&self->cache) && !same_shape(g_queue_peek_head(&self->cache), &layout)) {
-        clear_cache(self);
-    }
-    if (g_queue_is_empty(&self->cache)) {
-        self->whole = TRUE;
-    }
+    gboolean is_other;
     /* The first row is at texture coordinate 0, where OpenGL has the bottom: QEMU and spice-gtk
      * turn what has no such flag, as the dmabufs that guests draw in have not. */
-    scanout = cache_take(self, &layout, gl->y0top);
-    if (scanout == NULL) {
-        scanout = import_scanout(&layout, gl->y0top, error);
-    }
-    if (scanout == NULL) {
-        return NULL;
-    }
-    g_queue_push_head(&self->cache, scanout);
-    if (self->cache.length > CACHE_SIZE) {
-        sc_scanout_unref(g_queue_pop_tail(&self->cache));
-    }
+    ScScanout *scanout = sc_scanout_cache_get(self->cache, &layout, gl->y0top, &is_other, error);
+
+    self->whole |= is_other;
     return scanout;
 }
 
@@ -221,10 +145,10 @@ static void on_gl_scanout(GObject *object, GParamSpec *pspec, gpointer data)
     sc_timer_cancel(self->show_undrawn);
     self->gl = gl != NULL ? lookup_scanout(self, gl, &error) : NULL;
     if (error != NULL) {
-        complain(self, "a GL scanout", error);
+        sc_complaints_add(self->complaints, "a GL scanout", error);
     }
     if (self->gl == NULL) {
-        clear_cache(self);
+        sc_scanout_cache_clear(self->cache);
     } else {
         sc_timer_set_after(self->show_undrawn, SHOW_UNDRAWN_US);
     }
@@ -303,28 +227,13 @@ static ScScanout *surface_scanout(int format, int width, int height, int stride,
 
 static void damage_primary(ScSpiceDisplay *self, int x, int y, int width, int height)
 {
-    int right, bottom;
-
-    if (self->primary == NULL) {
-        return;
-    }
-    /* The rectangle may be anything: cut it before its far corner is computed. */
-    right = (int)CLAMP((gint64)x + width, 0, sc_scanout_get_width(self->primary));
-    bottom = (int)CLAMP((gint64)y + height, 0, sc_scanout_get_height(self->primary));
-    x = MAX(x, 0);
-    y = MAX(y, 0);
-    if (x >= right || y >= bottom) {
+    if (self->primary == NULL ||
+        !sc_damage_add(&self->damage, x, y, width, height, sc_scanout_get_width(self->primary),
+                       sc_scanout_get_height(self->primary))) {
         return;
     }
     self->on_gl = FALSE;
     sc_timer_cancel(self->show_undrawn);
-    pixman_region32_union_rect(&self->damage, &self->damage, x, y, (guint)(right - x),
-                               (guint)(bottom - y));
-    if (pixman_region32_n_rects(&self->damage) > MAX_DAMAGE_RECTS) {
-        pixman_box32_t hull = *pixman_region32_extents(&self->damage);
-
-        pixman_region32_reset(&self->damage, &hull);
-    }
     if (!sc_timer_is_set(self->coalesce)) {
         sc_timer_set_after(self->coalesce, COALESCE_US);
     }
@@ -368,7 +277,7 @@ static void on_primary_create(SpiceChannel *channel, int format, int width, int 
     forget_primary(self);
     self->primary = surface_scanout(format, width, height, stride, pixels, &error);
     if (self->primary == NULL) {
-        complain(self, "a surface", error);
+        sc_complaints_add(self->complaints, "a surface", error);
     }
 }
 
@@ -395,13 +304,13 @@ ScSpiceDisplay *sc_spice_display_new(ScSource *source, SpiceChannel *channel)
 
     self->source = source;
     self->channel = g_object_ref(SPICE_DISPLAY_CHANNEL(channel));
-    self->complaints = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    self->complaints = sc_complaints_new();
+    self->cache = sc_scanout_cache_new(sc_scanout_new_dmabuf);
     self->show_undrawn = sc_timer_new(show_undrawn, self);
     self->coalesce = sc_timer_new(emit_primary, self);
     self->go_dark = sc_timer_new(go_dark, self);
     self->whole = TRUE;
     g_queue_init(&self->draws);
-    g_queue_init(&self->cache);
     pixman_region32_init(&self->damage);
 
     g_signal_connect(channel, "notify::gl-scanout", G_CALLBACK(on_gl_scanout), self);
@@ -426,13 +335,13 @@ void sc_spice_display_free(ScSpiceDisplay *self)
     g_signal_handlers_disconnect_by_data(self->channel, self);
     drop_draws(self);
     forget_primary(self);
-    clear_cache(self);
+    sc_scanout_cache_free(self->cache);
     g_clear_pointer(&self->shown, sc_scanout_unref);
     sc_timer_free(self->show_undrawn);
     sc_timer_free(self->coalesce);
     sc_timer_free(self->go_dark);
     pixman_region32_fini(&self->damage);
-    g_hash_table_unref(self->complaints);
+    sc_complaints_free(self->complaints);
     g_object_unref(self->channel);
     g_free(self);
 }

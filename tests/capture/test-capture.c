@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The building blocks of capture/: timers, flushes, frames, scanouts, dmabufs, the pattern. */
 #include "capture/cursor.h"
+#include "capture/damage.h"
 #include "capture/error.h"
 #include "capture/format.h"
 #include "capture/frame.h"
 #include "capture/pattern.h"
+#include "capture/scanout-cache.h"
 #include "capture/source.h"
 #include "capture/timer.h"
 
@@ -329,6 +331,89 @@ static void test_scanout_keeps_detached_picture(void)
     sc_scanout_end_read(held);
 }
 
+static void test_scanout_keeps_bytes(void)
+{
+    static const guint8 pixels[4 * 4] = { 9 };
+    g_autoptr(GBytes) bytes = g_bytes_new(pixels, sizeof(pixels));
+    g_autoptr(GError) error = NULL;
+    ScScanout *scanout =
+        sc_scanout_new_bytes(g_bytes_ref(bytes), 2, 2, 8, DRM_FORMAT_XRGB8888, &error);
+    ScPixels read;
+
+    g_assert_no_error(error);
+    g_bytes_unref(bytes);
+    sc_scanout_ref(scanout);
+    sc_scanout_detach_pixels(scanout);
+    sc_scanout_unref(scanout);
+    g_assert_true(sc_scanout_begin_read(scanout, &read, &error));
+    g_assert_true(read.data == g_bytes_get_data(bytes, NULL));
+    sc_scanout_end_read(scanout);
+    sc_scanout_unref(scanout);
+    g_assert_null(sc_scanout_new_bytes(bytes, 2, 3, 8, DRM_FORMAT_XRGB8888, &error));
+    g_assert_error(error, SC_ERROR, SC_ERROR_INVALID);
+}
+
+static void test_scanout_of_memory_is_no_dmabuf(void)
+{
+    int before = next_fd();
+    int fd = memfd_create("test", MFD_CLOEXEC);
+    g_autoptr(ScScanoutCache) cache = sc_scanout_cache_new(sc_scanout_new_memory);
+    ScDmabufLayout layout = { .width = 4,
+                              .height = 4,
+                              .fourcc = DRM_FORMAT_XRGB8888,
+                              .n_planes = 1,
+                              .planes[0] = { .fd = fd, .stride = 16 } };
+    g_autoptr(GError) error = NULL;
+    gboolean is_other = FALSE;
+    ScScanout *scanout;
+    ScPixels read;
+
+    g_assert_no_errno(ftruncate(fd, 64));
+    scanout = sc_scanout_cache_get(cache, &layout, FALSE, &is_other, &error);
+    g_assert_no_error(error);
+    g_assert_true(is_other);
+    g_assert_null(sc_scanout_get_dmabuf(scanout));
+    g_assert_true(sc_scanout_begin_read(scanout, &read, &error));
+    sc_scanout_end_read(scanout);
+    g_assert_true(sc_scanout_cache_get(cache, &layout, FALSE, &is_other, &error) == scanout);
+    g_assert_false(is_other);
+    close(fd);
+    g_clear_pointer(&cache, sc_scanout_cache_free);
+    g_assert_cmpint(next_fd(), ==, before);
+}
+
+static void test_damage_is_cut(void)
+{
+    pixman_region32_t damage;
+    const pixman_box32_t *box;
+
+    pixman_region32_init(&damage);
+    g_assert_false(sc_damage_add(&damage, 0, 0, 0, 5, 100, 50));
+    g_assert_false(sc_damage_add(&damage, 100, 0, 5, 5, 100, 50));
+    g_assert_false(sc_damage_add(&damage, G_MININT32, 0, G_MAXINT32, 5, 100, 50));
+    g_assert_false(sc_damage_add(&damage, 0, 0, 5, -5, 100, 50));
+    g_assert_true(sc_damage_add(&damage, 90, -10, G_MAXUINT32, 20, 100, 50));
+    box = pixman_region32_extents(&damage);
+    g_assert_true(box->x1 == 90 && box->y1 == 0 && box->x2 == 100 && box->y2 == 10);
+    for (int i = 0; i < 40; i++) {
+        g_assert_true(sc_damage_add(&damage, 2 * i, 20 + i % 2 * 2, 1, 1, 100, 50));
+    }
+    g_assert_cmpint(pixman_region32_n_rects(&damage), <=, 32);
+    pixman_region32_fini(&damage);
+}
+
+static void test_cursor_colours_are_multiplied_once(void)
+{
+    guint32 straight[] = { 0x80ff8000, 0x00ffffff };
+    guint32 multiplied[] = { 0x80804000, 0x00000000 };
+
+    sc_cursor_premultiply(straight, G_N_ELEMENTS(straight));
+    g_assert_cmphex(straight[0], ==, 0x80804000);
+    g_assert_cmphex(straight[1], ==, 0);
+    sc_cursor_premultiply(multiplied, G_N_ELEMENTS(multiplied));
+    g_assert_cmphex(multiplied[0], ==, 0x80804000);
+}
+
 static void test_frame_clips_damage(void)
 {
     static guint32 pixels[64 * 64];
@@ -500,8 +585,12 @@ int main(int argc, char **argv)
     g_test_add_func("/dmabuf/refuses-nonsense", test_dmabuf_refuses_nonsense);
     g_test_add_func("/dmabuf/that-shrinks", test_dmabuf_that_shrinks);
     g_test_add_func("/scanout/keeps-detached-picture", test_scanout_keeps_detached_picture);
+    g_test_add_func("/scanout/keeps-bytes", test_scanout_keeps_bytes);
+    g_test_add_func("/scanout/of-memory-is-no-dmabuf", test_scanout_of_memory_is_no_dmabuf);
+    g_test_add_func("/damage/is-cut", test_damage_is_cut);
     g_test_add_func("/frame/clips-damage", test_frame_clips_damage);
     g_test_add_func("/cursor/refuses-nonsense", test_cursor_refuses_nonsense);
+    g_test_add_func("/cursor/colours-are-multiplied-once", test_cursor_colours_are_multiplied_once);
     g_test_add_func("/pattern/updates-to-the-same", test_pattern_updates_to_the_same);
     g_test_add_func("/pattern/number-is-read", test_pattern_number_is_read);
     g_test_add_func("/source/pattern-runs-while-watched", test_source_pattern_runs_while_watched);
