@@ -144,6 +144,11 @@ static void on_viewer_wheel(ScViewer *viewer, int steps, gpointer data)
     sc_input_wheel(((ScAudience *)data)->input, steps);
 }
 
+static void on_viewer_size(ScViewer *viewer, guint width, guint height, gpointer data)
+{
+    sc_input_wish_size(((ScAudience *)data)->input, width, height);
+}
+
 static const ScViewerListener viewer_listener = {
     .ready = on_viewer_ready,
     .wants_key = on_viewer_wants_key,
@@ -154,6 +159,7 @@ static const ScViewerListener viewer_listener = {
     .position = on_viewer_position,
     .button = on_viewer_button,
     .wheel = on_viewer_wheel,
+    .size = on_viewer_size,
 };
 
 static Client *add_client(ScAudience *audience, GError **error)

@@ -38,24 +38,44 @@ typedef struct {
     ScButtonMask buttons;
 } ScAgentPointer;
 
-#define SC_AGENT_MESSAGE_SIZE 33 /* VDAgentMessage and VDAgentMouseState in <spice/vd_agent.h> */
+/* What a guest's agent is told. */
+typedef enum {
+    SC_AGENT_NOTHING,
+    SC_AGENT_POINTER,
+    SC_AGENT_SIZE, /* the client's screen, or its window, is that large */
+} ScAgentEventType;
+
+typedef struct {
+    ScAgentEventType type;
+    ScAgentPointer pointer; /* SC_AGENT_POINTER */
+    guint32 width, height;  /* SC_AGENT_SIZE: any number but 0 */
+} ScAgentEvent;
+
+/* As much of a message as we look at: VDAgentMessage, VDAgentMonitorsConfig and one
+ * VDAgentMonConfig of <spice/vd_agent.h>. */
+#define SC_AGENT_MESSAGE_SIZE 48
+
+/* A message that is coming. */
+typedef struct {
+    guint8 bytes[SC_AGENT_MESSAGE_SIZE];
+    guint size;   /* of what is in there */
+    guint32 left; /* bytes still to come, once the header has */
+} ScAgentMessage;
 
 /* Where in the byte stream to the agent we are. Zero at first. */
 typedef struct {
     guint8 header[8]; /* VDIChunkHeader */
     guint header_size;
-    guint8 message[SC_AGENT_MESSAGE_SIZE];
-    guint message_size;
-    guint32 left;  /* bytes of the chunk still to come */
-    gboolean skip; /* it is nothing that we know */
+    guint32 left;            /* bytes of the chunk still to come */
+    ScAgentMessage *message; /* that the chunk is part of, NULL: of none that we know */
+    ScAgentMessage from_server, from_client;
 } ScAgentState;
 
 /*
  * Feeds at most @size bytes and returns how many were used, at least 1. If these ended a message
- * of libspice-server's about the pointer, *@complete is TRUE and @pointer is filled. All other
- * messages are passed over.
+ * of libspice-server's about the pointer, or of the client's about its monitors, of which the first
+ * counts, @event tells; all other messages are passed over. @state must stay where it is.
  */
-gsize sc_agent_feed(ScAgentState *state, const guint8 *bytes, gsize size, ScAgentPointer *pointer,
-                    gboolean *complete);
+gsize sc_agent_feed(ScAgentState *state, const guint8 *bytes, gsize size, ScAgentEvent *event);
 
 G_END_DECLS

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "server/input.h"
 
+#include "capture/timer.h"
+
 /* A key or button and a viewer that holds it. */
 typedef struct {
     gconstpointer viewer;
@@ -15,7 +17,16 @@ struct ScInput {
     ScPointerMode mode;
     guint width, height; /* 0 until known */
     int x, y;            /* where the pointer is, as far as positions tell */
+    guint wished_width, wished_height;
+    ScTimer *wish_timer;
 };
+
+static void on_wish(gpointer data)
+{
+    ScInput *input = data;
+
+    input->listener.size(input->wished_width, input->wished_height, input->data);
+}
 
 ScInput *sc_input_new(const ScInputListener *listener, gpointer data)
 {
@@ -25,6 +36,7 @@ ScInput *sc_input_new(const ScInputListener *listener, gpointer data)
     input->data = data;
     input->held = g_array_new(FALSE, FALSE, sizeof(Held));
     input->mode = SC_POINTER_ABSOLUTE;
+    input->wish_timer = sc_timer_new(on_wish, input);
     return input;
 }
 
@@ -33,6 +45,7 @@ void sc_input_free(ScInput *input)
     if (input == NULL) {
         return;
     }
+    sc_timer_free(input->wish_timer);
     g_array_unref(input->held);
     g_free(input);
 }
@@ -147,6 +160,20 @@ void sc_input_position(ScInput *input, guint x, guint y)
 void sc_input_wheel(ScInput *input, int steps)
 {
     input->listener.wheel(steps, input->data);
+}
+
+void sc_input_wish_size(ScInput *input, guint width, guint height)
+{
+    if (width < SC_INPUT_MIN_WIDTH || width > SC_INPUT_MAX_SIZE || height < SC_INPUT_MIN_HEIGHT ||
+        height > SC_INPUT_MAX_SIZE) {
+        g_debug("a viewer wishes %ux%u pixels: nobody can mean that", width, height);
+        return;
+    }
+    input->wished_width = width;
+    input->wished_height = height;
+    if (!sc_timer_is_set(input->wish_timer)) {
+        sc_timer_set_after(input->wish_timer, SC_INPUT_SIZE_DELAY);
+    }
 }
 
 void sc_input_forget(ScInput *input, gconstpointer viewer)

@@ -2,7 +2,8 @@
 /*
  * Merges the input of all viewers into the one keyboard and pointer of the guest: a key is down as
  * long as any viewer holds it, what a viewer held is released when it leaves, and motions and
- * positions are turned into what the guest's pointer wants.
+ * positions are turned into what the guest's pointer wants. Of the sizes of their windows the last
+ * one told counts.
  *
  * Viewers are told apart by any pointer that is theirs.
  *
@@ -24,9 +25,22 @@ typedef struct {
     void (*position)(guint x, guint y, gpointer data);
     void (*button)(ScButton button, gboolean pressed, gpointer data);
     void (*wheel)(int steps, gpointer data);
+    /* The size of picture that would suit, in pixels. */
+    void (*size)(guint width, guint height, gpointer data);
 } ScInputListener;
 
-/* @listener gets the merged events; it is copied. */
+/* Sizes outside these bounds nobody can mean: windows that are not laid out yet, and what is larger
+ * than any screen (8K is 7680x4320), for which a guest would waste its memory. */
+#define SC_INPUT_MIN_WIDTH 320
+#define SC_INPUT_MIN_HEIGHT 200
+#define SC_INPUT_MAX_SIZE 8192
+
+/* How long sizes are collected, microseconds: a window that is drawn larger tells many, and a guest
+ * takes some 100 ms for a change of mode. */
+#define SC_INPUT_SIZE_DELAY (200 * G_TIME_SPAN_MILLISECOND)
+
+/* @listener gets the merged events; it is copied. Its size() is called from the main loop, the
+ * others from inside the functions below. */
 ScInput *sc_input_new(const ScInputListener *listener, gpointer data);
 
 void sc_input_free(ScInput *input); /* NULL is ignored */
@@ -41,6 +55,8 @@ void sc_input_button(ScInput *input, gconstpointer viewer, ScButton button, gboo
 void sc_input_motion(ScInput *input, int dx, int dy);
 void sc_input_position(ScInput *input, guint x, guint y);
 void sc_input_wheel(ScInput *input, int steps);
+/* Any number may come. */
+void sc_input_wish_size(ScInput *input, guint width, guint height);
 
 /* The viewer has left: releases what it alone held. */
 void sc_input_forget(ScInput *input, gconstpointer viewer);

@@ -59,6 +59,11 @@ static void on_wheel(int steps, gpointer data)
     sc_source_send_wheel(sc_head_get_source(((ScServer *)data)->head), steps);
 }
 
+static void on_size(guint width, guint height, gpointer data)
+{
+    sc_source_send_size(sc_head_get_source(((ScServer *)data)->head), width, height);
+}
+
 static const ScAudienceListener audience_listener = {
     .demand = on_demand,
     .wants_key = on_wants_key,
@@ -68,6 +73,7 @@ static const ScAudienceListener audience_listener = {
         .position = on_position,
         .button = on_button,
         .wheel = on_wheel,
+        .size = on_size,
     },
 };
 

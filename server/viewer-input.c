@@ -105,12 +105,13 @@ static int agent_write(SpiceCharDeviceInstance *agent, const uint8_t *bytes, int
     int used = 0;
 
     while (used < size) {
-        ScAgentPointer pointer;
-        gboolean complete;
+        ScAgentEvent event;
 
-        used += sc_agent_feed(&input->agent_state, bytes + used, size - used, &pointer, &complete);
-        if (complete) {
-            handle_pointer(input, &pointer);
+        used += sc_agent_feed(&input->agent_state, bytes + used, size - used, &event);
+        if (event.type == SC_AGENT_POINTER) {
+            handle_pointer(input, &event.pointer);
+        } else if (event.type == SC_AGENT_SIZE) {
+            input->listener.size(event.width, event.height, input->data);
         }
     }
     return size;

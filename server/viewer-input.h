@@ -4,7 +4,7 @@
  *
  * In server mouse mode libspice-server calls a mouse, with motions. In client mouse mode it writes
  * positions to the guest's agent, which we therefore play: a tablet could not be switched off again
- * for a guest that wants motions.
+ * for a guest that wants motions. Clients tell the agent how large their windows are, too.
  *
  * Thread: the owner thread. The listener is called from inside libspice-server, which must not be
  *         called back.

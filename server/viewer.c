@@ -256,6 +256,15 @@ static void on_wheel(int steps, gpointer data)
     }
 }
 
+static void on_size(guint width, guint height, gpointer data)
+{
+    ScViewer *viewer = data;
+
+    if (!viewer->closed) {
+        viewer->listener.size(viewer, width, height, viewer->data);
+    }
+}
+
 static void on_linked(ScViewer *viewer, Connection *connection)
 {
     const SpiceChannelEventInfo *info = connection->info;
@@ -348,6 +357,7 @@ static gboolean set_up_devices(ScViewer *viewer, GError **error)
         .position = on_position,
         .button = on_button,
         .wheel = on_wheel,
+        .size = on_size,
     };
     static const ScStreamDeviceListener device_listener = {
         .codecs = on_codecs,

@@ -44,6 +44,8 @@ typedef struct {
     void (*position)(ScViewer *viewer, guint x, guint y, gpointer data);
     void (*button)(ScViewer *viewer, ScButton button, gboolean pressed, gpointer data);
     void (*wheel)(ScViewer *viewer, int steps, gpointer data);
+    /* Its window is that large, in pixels: any number but 0. */
+    void (*size)(ScViewer *viewer, guint width, guint height, gpointer data);
 } ScViewerListener;
 
 typedef struct {

@@ -98,6 +98,22 @@ static void do_leds(Probe *probe, char **words)
     spice_inputs_channel_set_key_locks(probe->inputs, get_number(words[1]));
 }
 
+/* As a client's window does that is given another size. */
+static void do_window(Probe *probe, char **words)
+{
+    gboolean has_agent;
+
+    g_object_get(probe->main, "agent-connected", &has_agent, NULL);
+    if (!has_agent) {
+        probe_print("error channel=main reason=window message=no agent");
+        return;
+    }
+    spice_main_channel_update_display(probe->main, 0, 0, 0, get_number(words[1]),
+                                      get_number(words[2]), FALSE);
+    spice_main_channel_update_display_enabled(probe->main, 0, TRUE, FALSE);
+    spice_main_channel_send_monitor_config(probe->main);
+}
+
 static void do_save(Probe *probe, char **words)
 {
     if (probe_save(probe, words[1])) {
@@ -156,15 +172,11 @@ static const struct {
     gboolean is_input;
     void (*func)(Probe *probe, char **words);
 } commands[] = {
-    { "key", 1, TRUE, do_key },
-    { "motion", 2, TRUE, do_motion },
-    { "position", 2, TRUE, do_position },
-    { "button", 1, TRUE, do_button },
-    { "wheel", 1, TRUE, do_wheel },
-    { "leds", 1, TRUE, do_leds },
-    { "save", 1, FALSE, do_save },
-    { "raw", 2, FALSE, do_raw },
-    { "reconnect", 0, FALSE, do_reconnect },
+    { "key", 1, TRUE, do_key },           { "motion", 2, TRUE, do_motion },
+    { "position", 2, TRUE, do_position }, { "button", 1, TRUE, do_button },
+    { "wheel", 1, TRUE, do_wheel },       { "leds", 1, TRUE, do_leds },
+    { "window", 2, TRUE, do_window },     { "save", 1, FALSE, do_save },
+    { "raw", 2, FALSE, do_raw },          { "reconnect", 0, FALSE, do_reconnect },
     { "quit", 0, FALSE, do_quit },
 };
 

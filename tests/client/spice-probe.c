@@ -22,6 +22,7 @@ static const char help[] =
     "  motion DX DY | position X Y | button N [down|up]   N as SPICE_MOUSE_BUTTON_*\n"
     "  wheel N                  detents, positive towards the user\n"
     "  leds MASK                lamps the client wants\n"
+    "  window W H               the size of the client's window\n"
     "  save FILE.ppm            the last picture\n"
     "  raw main|display|inputs|cursor HEX   bytes past the protocol\n"
     "  reconnect | quit\n"

@@ -64,6 +64,11 @@ static void on_wheel(ScViewer *viewer, int steps, gpointer data)
     g_string_append_printf(((Served *)data)->input, "wheel=%d ", steps);
 }
 
+static void on_size(ScViewer *viewer, guint width, guint height, gpointer data)
+{
+    g_string_append_printf(((Served *)data)->input, "size=%u,%u ", width, height);
+}
+
 static const ScViewerListener viewer_listener = {
     .ready = on_ready,
     .wants_key = on_wants_key,
@@ -74,6 +79,7 @@ static const ScViewerListener viewer_listener = {
     .position = on_position,
     .button = on_button,
     .wheel = on_wheel,
+    .size = on_size,
 };
 
 static Served *find_served(Harness *harness, guint32 connection_id)

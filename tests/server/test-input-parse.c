@@ -98,9 +98,9 @@ static AgentBytes make_agent_bytes(guint32 port, guint32 type, guint32 x, guint3
     };
 }
 
-/* Feeds in pieces of @piece bytes; returns how many pointers came, the last one in @pointer. */
+/* Feeds in pieces of @piece bytes; returns how many events came, the last one in @event. */
 static guint feed_agent(ScAgentState *state, gconstpointer bytes, gsize size, gsize piece,
-                        ScAgentPointer *pointer)
+                        ScAgentEvent *event)
 {
     guint n = 0;
 
@@ -108,15 +108,17 @@ static guint feed_agent(ScAgentState *state, gconstpointer bytes, gsize size, gs
         gsize left = MIN(piece, size - offset);
 
         while (left > 0) {
-            gboolean complete;
-            gsize used =
-                sc_agent_feed(state, (const guint8 *)bytes + offset, left, pointer, &complete);
+            ScAgentEvent now;
+            gsize used = sc_agent_feed(state, (const guint8 *)bytes + offset, left, &now);
 
             g_assert_cmpuint(used, >, 0);
             g_assert_cmpuint(used, <=, left);
             offset += used;
             left -= used;
-            n += complete;
+            if (now.type != SC_AGENT_NOTHING) {
+                *event = now;
+                n++;
+            }
         }
     }
     return n;
@@ -128,52 +130,116 @@ static void test_agent(void)
         make_agent_bytes(VDP_SERVER_PORT, VD_AGENT_MOUSE_STATE, 1, 2, 0),
         make_agent_bytes(VDP_CLIENT_PORT, VD_AGENT_MOUSE_STATE, 3, 4, 0),
         make_agent_bytes(VDP_SERVER_PORT, VD_AGENT_MONITORS_CONFIG, 5, 6, 0),
+        make_agent_bytes(VDP_CLIENT_PORT, VD_AGENT_MONITORS_CONFIG, 5, 6, 0), /* too short */
         make_agent_bytes(VDP_SERVER_PORT, VD_AGENT_MOUSE_STATE, 70000, G_MAXUINT32,
                          VD_AGENT_LBUTTON_MASK | VD_AGENT_DBUTTON_MASK | VD_AGENT_EBUTTON_MASK),
     };
 
     for (gsize piece = 1; piece <= sizeof bytes; piece++) {
         ScAgentState state = { 0 };
-        ScAgentPointer pointer;
+        ScAgentEvent event;
 
-        g_assert_cmpuint(feed_agent(&state, bytes, sizeof bytes, piece, &pointer), ==, 2);
-        g_assert_cmpuint(pointer.x, ==, 70000);
-        g_assert_cmpuint(pointer.y, ==, G_MAXUINT32);
-        g_assert_cmphex(pointer.buttons, ==,
+        g_assert_cmpuint(feed_agent(&state, bytes, sizeof bytes, piece, &event), ==, 2);
+        g_assert_cmpint(event.type, ==, SC_AGENT_POINTER);
+        g_assert_cmpuint(event.pointer.x, ==, 70000);
+        g_assert_cmpuint(event.pointer.y, ==, G_MAXUINT32);
+        g_assert_cmphex(event.pointer.buttons, ==,
                         SPICE_MOUSE_BUTTON_MASK_LEFT | SPICE_MOUSE_BUTTON_MASK_DOWN |
                             SPICE_MOUSE_BUTTON_MASK_EXTRA);
+    }
+}
+
+/* A client's message about @n monitors, the first of 1000x700 pixels, in chunks of @chunk bytes;
+ * the library's own messages, which are about the pointer, come in between. */
+static GByteArray *make_monitors(guint n, gsize chunk)
+{
+    const AgentBytes other = make_agent_bytes(VDP_SERVER_PORT, VD_AGENT_MOUSE_STATE, 1, 2, 0);
+    VDAgentMonitorsConfig config = { .num_of_monitors = GUINT32_TO_LE(n) };
+    VDAgentMessage header = {
+        .protocol = GUINT32_TO_LE(VD_AGENT_PROTOCOL),
+        .type = GUINT32_TO_LE(VD_AGENT_MONITORS_CONFIG),
+        .size = GUINT32_TO_LE(sizeof config + n * sizeof(VDAgentMonConfig)),
+    };
+    g_autoptr(GByteArray) message = g_byte_array_new();
+    GByteArray *bytes = g_byte_array_new();
+
+    g_byte_array_append(message, (guint8 *)&header, sizeof header);
+    g_byte_array_append(message, (guint8 *)&config, sizeof config);
+    for (guint i = 0; i < n; i++) {
+        VDAgentMonConfig monitor = { .width = GUINT32_TO_LE(1000 + i),
+                                     .height = GUINT32_TO_LE(700 + i) };
+
+        g_byte_array_append(message, (guint8 *)&monitor, sizeof monitor);
+    }
+    for (gsize offset = 0; offset < message->len; offset += chunk) {
+        gsize size = MIN(chunk, message->len - offset);
+        VDIChunkHeader start = { GUINT32_TO_LE(VDP_CLIENT_PORT), GUINT32_TO_LE(size) };
+
+        g_byte_array_append(bytes, (guint8 *)&start, sizeof start);
+        g_byte_array_append(bytes, message->data + offset, size);
+        g_byte_array_append(bytes, (guint8 *)&other, sizeof other);
+    }
+    return bytes;
+}
+
+static void test_agent_size(void)
+{
+    const guint n_monitors[] = { 0, 1, 2, 16, 256 };
+    const gsize chunks[] = { 20, 33, 48, 2048 };
+
+    for (guint i = 0; i < G_N_ELEMENTS(n_monitors) * G_N_ELEMENTS(chunks); i++) {
+        guint n = n_monitors[i / G_N_ELEMENTS(chunks)];
+        gsize chunk = chunks[i % G_N_ELEMENTS(chunks)];
+        g_autoptr(GByteArray) bytes = make_monitors(n, chunk);
+        ScAgentState state = { 0 };
+        guint n_sizes = 0;
+        ScAgentEvent event;
+
+        /* Twice: the end of the first is the beginning of the second. */
+        for (gsize offset = 0; offset < 2 * bytes->len;) {
+            gsize start = offset % bytes->len;
+
+            offset +=
+                sc_agent_feed(&state, bytes->data + start, MIN(7, bytes->len - start), &event);
+            if (event.type == SC_AGENT_SIZE) {
+                g_assert_cmpuint(event.width, ==, 1000);
+                g_assert_cmpuint(event.height, ==, 700);
+                n_sizes++;
+            }
+        }
+        g_assert_cmpuint(n_sizes, ==, n > 0 ? 2 : 0);
     }
 }
 
 static void test_agent_skips(void)
 {
     const AgentBytes good = make_agent_bytes(VDP_SERVER_PORT, VD_AGENT_MOUSE_STATE, 8, 9, 0);
-    const guint32 sizes[] = { 0, 1, SC_AGENT_MESSAGE_SIZE - 1, SC_AGENT_MESSAGE_SIZE + 1, 100000 };
+    const guint32 sizes[] = { 0, 1, sizeof good - 9, sizeof good - 7, 100000 };
     ScAgentState state = { 0 };
-    ScAgentPointer pointer;
+    ScAgentEvent event;
 
-    for (guint i = 0; i < G_N_ELEMENTS(sizes); i++) {
-        const VDIChunkHeader header = { GUINT32_TO_LE(VDP_SERVER_PORT), GUINT32_TO_LE(sizes[i]) };
-        g_autofree guint8 *body = g_malloc0(sizes[i] + 1);
+    for (guint i = 0; i < 3 * G_N_ELEMENTS(sizes); i++) {
+        guint32 size = sizes[i / 3];
+        const VDIChunkHeader header = { GUINT32_TO_LE(i % 3), GUINT32_TO_LE(size) };
+        g_autofree guint8 *body = g_malloc0(size + 1);
 
-        g_assert_cmpuint(feed_agent(&state, &header, sizeof header, 5, &pointer), ==, 0);
-        g_assert_cmpuint(feed_agent(&state, body, sizes[i], 999, &pointer), ==, 0);
-        g_assert_cmpuint(feed_agent(&state, &good, sizeof good, 7, &pointer), ==, 1);
+        g_assert_cmpuint(feed_agent(&state, &header, sizeof header, 5, &event), ==, 0);
+        g_assert_cmpuint(feed_agent(&state, body, size, 999, &event), ==, 0);
+        g_assert_cmpuint(feed_agent(&state, &good, sizeof good, 7, &event), ==, 1);
     }
 }
 
 static void test_random_agent(void)
 {
     ScAgentState state = { 0 };
-    ScAgentPointer pointer;
+    ScAgentEvent event;
     guint8 bytes[64];
 
     for (guint i = 0; i < 100000; i++) {
         for (guint j = 0; j < sizeof bytes; j++) {
             bytes[j] = g_test_rand_int_range(0, 3); /* small, so that chunks end */
         }
-        feed_agent(&state, bytes, sizeof bytes, g_test_rand_int_range(1, sizeof bytes + 1),
-                   &pointer);
+        feed_agent(&state, bytes, sizeof bytes, g_test_rand_int_range(1, sizeof bytes + 1), &event);
     }
 }
 
@@ -184,6 +250,7 @@ int main(int argc, char *argv[])
     g_test_add_func("/input-parse/scancodes/random", test_random_scancodes);
     g_test_add_func("/input-parse/mouse-buttons", test_mouse_buttons);
     g_test_add_func("/input-parse/agent", test_agent);
+    g_test_add_func("/input-parse/agent/size", test_agent_size);
     g_test_add_func("/input-parse/agent/skips", test_agent_skips);
     g_test_add_func("/input-parse/agent/random", test_random_agent);
     return g_test_run();

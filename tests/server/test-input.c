@@ -32,12 +32,18 @@ static void record_wheel(int steps, gpointer data)
     g_string_append_printf(((Fixture *)data)->log, "wheel %d;", steps);
 }
 
+static void record_size(guint width, guint height, gpointer data)
+{
+    g_string_append_printf(((Fixture *)data)->log, "size %u %u;", width, height);
+}
+
 static const ScInputListener recorder = {
     .key = record_key,
     .button = record_button,
     .motion = record_motion,
     .position = record_position,
     .wheel = record_wheel,
+    .size = record_size,
 };
 
 static const char viewer_a, viewer_b;
@@ -119,6 +125,33 @@ static void test_shrinking_screen(Fixture *fixture, gconstpointer data)
     expect(fixture, "position 319 199;");
 }
 
+static void wait_log(Fixture *fixture)
+{
+    while (fixture->log->len == 0) {
+        g_main_context_iteration(NULL, TRUE);
+    }
+}
+
+/* What is told within a moment is one wish, and the last one counts, whoever told it. */
+static void test_sizes(Fixture *fixture, gconstpointer data)
+{
+    sc_input_wish_size(fixture->input, 800, 600);
+    sc_input_wish_size(fixture->input, 1024, 768);
+    sc_input_wish_size(fixture->input, 0, 768);
+    sc_input_wish_size(fixture->input, SC_INPUT_MIN_WIDTH - 1, 768);
+    sc_input_wish_size(fixture->input, 1024, SC_INPUT_MIN_HEIGHT - 1);
+    sc_input_wish_size(fixture->input, SC_INPUT_MAX_SIZE + 1, 768);
+    sc_input_wish_size(fixture->input, 1024, G_MAXUINT32);
+    expect(fixture, "");
+    wait_log(fixture);
+    expect(fixture, "size 1024 768;");
+    sc_input_wish_size(fixture->input, SC_INPUT_MIN_WIDTH, SC_INPUT_MAX_SIZE);
+    wait_log(fixture);
+    expect(fixture, "size 320 8192;");
+    /* Nobody is told after the end. */
+    sc_input_wish_size(fixture->input, 800, 600);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -126,5 +159,6 @@ int main(int argc, char **argv)
     g_test_add("/input/leaving-releases", Fixture, NULL, set_up, test_leaving_releases, tear_down);
     g_test_add("/input/pointer-modes", Fixture, NULL, set_up, test_pointer_modes, tear_down);
     g_test_add("/input/shrinking-screen", Fixture, NULL, set_up, test_shrinking_screen, tear_down);
+    g_test_add("/input/sizes", Fixture, NULL, set_up, test_sizes, tear_down);
     return g_test_run();
 }

@@ -381,6 +381,25 @@ static void test_early_pointer(void)
     do_pointer(probe, served, TRUE);
 }
 
+/* How large the client's window is. */
+static void test_window(void)
+{
+    g_autoptr(Harness) harness = harness_new(NULL, NULL);
+    ProbeChild *probe = harness_probe(harness, NULL);
+    Served *served = harness_wait_ready(harness, 0);
+
+    probe_wait_inputs(probe);
+    probe_tell(probe, "window 1234 567");
+    wait_input(served, "size=1234,567 ");
+    /* The mouse's messages go the same way. */
+    sc_viewer_set_pointer_mode(served->viewer, SC_POINTER_ABSOLUTE);
+    probe_wait(probe, "mouse-mode mode=client");
+    probe_tell(probe, "position 10 20");
+    wait_input(served, "position=10,20 ");
+    probe_tell(probe, "window 800 600");
+    wait_input(served, "size=800,600 ");
+}
+
 /* Frames as fast as they come, to a client that has stopped. */
 static void test_slow(gconstpointer data)
 {
@@ -506,6 +525,7 @@ int main(int argc, char *argv[])
     g_test_add_func("/viewer/keyboard/early", test_early_leds);
     g_test_add_func("/viewer/pointer", test_pointer);
     g_test_add_func("/viewer/pointer/early", test_early_pointer);
+    g_test_add_func("/viewer/window", test_window);
     g_test_add_data_func("/viewer/slow/unix", NULL, test_slow);
     g_test_add_data_func("/viewer/slow/tcp", "0", test_slow);
     g_test_add_data_func("/viewer/congested/killed", GINT_TO_POINTER(TRUE), test_congested);
