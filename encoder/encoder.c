@@ -515,6 +515,14 @@ gboolean sc_encoder_submit(ScEncoder *encoder, ScFrame *frame, gboolean key, GEr
     return TRUE;
 }
 
+void sc_encoder_rest(ScEncoder *encoder)
+{
+    g_return_if_fail(!encoder->busy);
+    close_pipeline(encoder);
+    sc_shadow_forget(encoder->shadow);
+    encoder->owed = FALSE;
+}
+
 void sc_encoder_set_bitrate(ScEncoder *encoder, guint kbit)
 {
     encoder->config.bitrate_kbit = CLAMP(kbit, 1, SC_ENCODER_MAX_BITRATE);

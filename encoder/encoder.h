@@ -91,6 +91,11 @@ gboolean sc_encoder_absorb(ScEncoder *encoder, ScFrame *frame, GError **error);
  */
 gboolean sc_encoder_submit(ScEncoder *encoder, ScFrame *frame, gboolean key, GError **error);
 
+/* Nobody needs packets for a while: lets go of the pipeline with its threads and devices, and of
+ * the copies. The next picture takes as long as the first one did, and must be submitted with a
+ * frame that is damaged everywhere. Only when not busy. */
+void sc_encoder_rest(ScEncoder *encoder);
+
 /* From the next picture on. */
 void sc_encoder_set_bitrate(ScEncoder *encoder, guint kbit);
 

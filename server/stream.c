@@ -4,6 +4,10 @@
 #include "capture/timer.h"
 #include "server/policy.h"
 
+/* How long an encoder without viewers stays ready: who connects again, as clients do that ask for a
+ * password or are given a new window, shall not wait for a device to be opened. */
+#define REST_DELAY (5 * G_TIME_SPAN_SECOND)
+
 struct ScStream {
     ScEncoder *encoder;
     ScStreamPacketFunc packet;
@@ -11,6 +15,7 @@ struct ScStream {
     ScCodec codec;
 
     guint viewers, open_viewers;
+    ScTimer *rest;   /* set: nobody watches */
     gboolean failed; /* no rung works: wait for another scanout or viewer */
 
     ScScanout *scanout;       /* NULL: nothing is shown */
@@ -190,6 +195,20 @@ static void on_retry(gpointer data)
     kick(data);
 }
 
+static void on_rest(gpointer data)
+{
+    ScStream *stream = data;
+
+    if (sc_encoder_is_busy(stream->encoder)) {
+        sc_timer_set_after(stream->rest, REST_DELAY);
+        return;
+    }
+    g_info("%s: nobody watches, the encoder rests", sc_codec_name(stream->codec));
+    sc_encoder_rest(stream->encoder);
+    mark_all_unseen(stream);
+    stream->has_absorbed = FALSE;
+}
+
 static void on_packet(ScPacket *packet, gpointer data)
 {
     ScStream *stream = data;
@@ -236,6 +255,7 @@ ScStream *sc_stream_new(const ScEncoderConfig *config, ScStreamPacketFunc packet
     stream->codec = config->codec;
     stream->interval = G_USEC_PER_SEC / config->max_fps;
     stream->retry = sc_timer_new(on_retry, stream);
+    stream->rest = sc_timer_new(on_rest, stream);
     pixman_region32_init(&stream->unseen);
     stream->encoder = sc_encoder_new(config, &listener, stream, error);
     return stream->encoder != NULL ? g_steal_pointer(&stream) : NULL;
@@ -250,6 +270,7 @@ void sc_stream_free(ScStream *stream)
     sc_frame_unref(stream->held);
     sc_scanout_unref(stream->scanout);
     sc_timer_free(stream->retry);
+    sc_timer_free(stream->rest);
     g_free(stream->complaint);
     pixman_region32_fini(&stream->unseen);
     g_free(stream);
@@ -257,6 +278,7 @@ void sc_stream_free(ScStream *stream)
 
 void sc_stream_set_viewers(ScStream *stream, guint viewers, guint open_viewers)
 {
+    gboolean had_viewers = stream->viewers > 0;
     gboolean has_come = viewers > stream->viewers;
     gboolean has_opened = open_viewers > stream->open_viewers;
 
@@ -264,6 +286,9 @@ void sc_stream_set_viewers(ScStream *stream, guint viewers, guint open_viewers)
     stream->open_viewers = open_viewers;
     if (has_come) {
         stream->failed = FALSE;
+        sc_timer_cancel(stream->rest);
+    } else if (viewers == 0 && had_viewers) {
+        sc_timer_set_after(stream->rest, REST_DELAY);
     }
     if (open_viewers == 0) {
         drop_held(stream); /* the guest must not wait for a viewer */

@@ -6,7 +6,8 @@
  *
  * Thread: the owner thread; the listener is called from the main loop, never from inside a function
  *         of this header.
- * Idle:   without frames and requests it has no timer running.
+ * Idle:   without frames and requests it has no timer running. Some seconds after the last viewer
+ *         has left the encoder lets go of its pipeline; a viewer that comes then starts it again.
  */
 #pragma once
 

@@ -322,6 +322,35 @@ static void test_rung(void)
     harness_clear(&harness);
 }
 
+/* While it rests nothing is left of the pipeline; the next picture is a whole one. */
+static void test_rest(gconstpointer data)
+{
+    const Way *way = data;
+    GstPluginFeature *hidden = hide(way);
+    Harness harness;
+    Picture picture;
+
+    harness_init(&harness, &way->config);
+    picture_init(&picture, 320, 240);
+    for (guint i = 0; i < 3; i++) {
+        sc_encoder_rest(harness.encoder); /* at first there is nothing to let go */
+        picture_draw(&picture, i);
+        g_assert_true(sc_packet_get_info(harness_encode(&harness, &picture, FALSE))->is_key);
+        picture_draw(&picture, i + 10);
+        harness_encode(&harness, &picture, FALSE);
+        check_decoded(&harness, 2 * i, &picture, NULL);
+        g_assert_cmpuint(count_threads(), >=, 1);
+        sc_encoder_rest(harness.encoder);
+        g_assert_true(sc_reaper_wait(DEADLINE_US));
+        g_assert_cmpuint(count_threads(), ==, 0);
+        g_assert_false(sc_encoder_submit(harness.encoder, NULL, TRUE, NULL));
+    }
+    g_assert_cmpuint(harness.n_dropped + harness.n_failed, ==, 0);
+    picture_clear(&picture);
+    harness_clear(&harness);
+    unhide(hidden);
+}
+
 /* Descriptors, threads and frames do not pile up, however an encoder ends. */
 static void test_leaks(void)
 {
@@ -365,7 +394,8 @@ int main(int argc, char **argv)
         } tests[] = { { "pictures", test_pictures },
                       { "keys", test_keys },
                       { "resolution", test_resolution },
-                      { "absorb", test_absorb } };
+                      { "absorb", test_absorb },
+                      { "rest", test_rest } };
 
         for (gsize t = 0; t < G_N_ELEMENTS(tests); t++) {
             g_autofree char *path = g_strdup_printf("/encoder/%s/%s", ways[i].name, tests[t].name);
