@@ -7,9 +7,14 @@
 
 #include <unistd.h>
 
+/* Connections that may be in their handshakes at once. Clients are through with theirs in a moment,
+ * so if there are more the oldest is none of a client and goes. */
+#define MAX_STRANGERS 16
+
 /* A viewer, as far as the audience keeps account of it. */
 typedef struct {
     ScViewer *viewer;
+    gboolean has_joined; /* else a stranger: it may not even know the password */
     gboolean is_ready;
     ScCodec codec; /* once ready */
     gboolean was_congested;
@@ -22,7 +27,7 @@ struct ScAudience {
 
     ScListener *connections;
     ScInput *input;
-    GPtrArray *clients;    /* of Client */
+    GPtrArray *clients;    /* of Client, in the order they came */
     ScAudienceCounts gone; /* counts of viewers that have left */
 
     ScCursor *cursor; /* NULL: hidden */
@@ -69,7 +74,72 @@ static void update_demand(ScAudience *audience)
     }
 }
 
+static guint count_joined(const ScAudience *audience)
+{
+    guint n = 0;
+
+    for (guint i = 0; i < audience->clients->len; i++) {
+        n += ((Client *)g_ptr_array_index(audience->clients, i))->has_joined;
+    }
+    return n;
+}
+
+static void add_counts(const ScViewer *viewer, ScAudienceCounts *sum)
+{
+    ScViewerCounts counts;
+
+    sc_viewer_get_counts(viewer, &counts);
+    sum->sent += counts.packets;
+    sum->dropped += counts.dropped;
+}
+
+static void remove_client(ScAudience *audience, Client *client)
+{
+    sc_input_forget(audience->input, client->viewer);
+    add_counts(client->viewer, &audience->gone);
+    g_ptr_array_remove(audience->clients, client);
+    update_demand(audience);
+}
+
+/* The oldest one of those; NULL if there is none. */
+static Client *find_oldest(const ScAudience *audience, gboolean has_joined, const Client *but)
+{
+    for (guint i = 0; i < audience->clients->len; i++) {
+        Client *client = g_ptr_array_index(audience->clients, i);
+
+        if (client != but && client->has_joined == has_joined) {
+            return client;
+        }
+    }
+    return NULL;
+}
+
 /* Viewers */
+
+/* A single place goes to whoever came last, as with QEMU: the one before may be a window that was
+ * forgotten somewhere. Now only, since who has no password must not oust anybody. */
+static void on_viewer_joined(ScViewer *viewer, gpointer data)
+{
+    ScAudience *audience = data;
+    Client *client = find_client(audience, viewer);
+    Client *other;
+
+    client->has_joined = TRUE;
+    if (count_joined(audience) <= audience->config.max_viewers) {
+        g_message("viewer %s: joins", sc_viewer_get_peer(viewer));
+        return;
+    }
+    if (audience->config.max_viewers > 1) {
+        g_message("viewer %s: sent away, there are %u already (--max-viewers allows more)",
+                  sc_viewer_get_peer(viewer), audience->config.max_viewers);
+        remove_client(audience, client);
+        return;
+    }
+    other = find_oldest(audience, TRUE, client);
+    g_message("viewer %s: sent away, for viewer %s joins (--max-viewers allows more)",
+              sc_viewer_get_peer(other->viewer), sc_viewer_get_peer(viewer));
+    remove_client(audience, other);
+}
 
 static void on_viewer_ready(ScViewer *viewer, ScCodec codec, gpointer data)
 {
@@ -99,24 +169,17 @@ static void on_viewer_has_room(ScViewer *viewer, gpointer data)
     update_demand(data);
 }
 
-static void add_counts(const ScViewer *viewer, ScAudienceCounts *sum)
-{
-    ScViewerCounts counts;
-
-    sc_viewer_get_counts(viewer, &counts);
-    sum->sent += counts.packets;
-    sum->dropped += counts.dropped;
-}
-
 static void on_viewer_closed(ScViewer *viewer, gpointer data)
 {
     ScAudience *audience = data;
+    Client *client = find_client(audience, viewer);
 
-    g_message("viewer %s: gone", sc_viewer_get_peer(viewer));
-    sc_input_forget(audience->input, viewer);
-    add_counts(viewer, &audience->gone);
-    g_ptr_array_remove(audience->clients, find_client(audience, viewer));
-    update_demand(audience);
+    if (client->has_joined) {
+        g_message("viewer %s: gone", sc_viewer_get_peer(viewer));
+    } else {
+        g_info("connection %s: gone before it joined", sc_viewer_get_peer(viewer));
+    }
+    remove_client(audience, client);
 }
 
 static void on_viewer_key(ScViewer *viewer, guint scancode, gboolean pressed, gpointer data)
@@ -150,6 +213,7 @@ static void on_viewer_size(ScViewer *viewer, guint width, guint height, gpointer
 }
 
 static const ScViewerListener viewer_listener = {
+    .joined = on_viewer_joined,
     .ready = on_viewer_ready,
     .wants_key = on_viewer_wants_key,
     .has_room = on_viewer_has_room,
@@ -168,14 +232,17 @@ static Client *add_client(ScAudience *audience, GError **error)
         .name = audience->config.name,
         .password = audience->config.password,
     };
+    guint n_joined = count_joined(audience);
     Client *client;
     ScViewer *viewer;
 
-    if (audience->clients->len >= audience->config.max_viewers) {
+    if (audience->config.max_viewers > 1 && n_joined >= audience->config.max_viewers) {
         g_set_error(error, SC_ERROR, SC_ERROR_UNSUPPORTED,
-                    "there are %u viewers already (--max-viewers allows more)",
-                    audience->clients->len);
+                    "there are %u viewers already (--max-viewers allows more)", n_joined);
         return NULL;
+    }
+    if (audience->clients->len - n_joined >= MAX_STRANGERS) {
+        remove_client(audience, find_oldest(audience, FALSE, NULL));
     }
     viewer = sc_viewer_new(&config, &viewer_listener, audience, error);
     if (viewer == NULL) {
@@ -330,7 +397,7 @@ void sc_audience_set_size(ScAudience *audience, guint width, guint height)
 void sc_audience_get_counts(const ScAudience *audience, ScAudienceCounts *counts)
 {
     *counts = audience->gone;
-    counts->viewers = audience->clients->len;
+    counts->viewers = count_joined(audience);
     for (guint i = 0; i < audience->clients->len; i++) {
         add_counts(((Client *)g_ptr_array_index(audience->clients, i))->viewer, counts);
     }

@@ -21,7 +21,7 @@ typedef struct {
     const char *name;     /* the VM's, which clients show */
     const char *listen;   /* where; see sc_listener_new() */
     const char *password; /* 1 to 60 bytes; NULL: none asked for */
-    guint max_viewers;    /* at once */
+    guint max_viewers;    /* at once; 1: a new one takes the place of the one before */
 } ScAudienceConfig;
 
 /* All mandatory. */

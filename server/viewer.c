@@ -49,6 +49,7 @@ typedef enum {
     NEWS_WANTS_KEY = 1 << 1,
     NEWS_HAS_ROOM = 1 << 2,
     NEWS_CURSOR = 1 << 3, /* a cursor channel is there and knows no position */
+    NEWS_JOINED = 1 << 4,
 } News;
 
 struct ScViewer {
@@ -109,6 +110,16 @@ static void tell_closed(ScViewer *viewer)
     }
 }
 
+static gboolean on_news(gpointer data);
+
+static void add_news(ScViewer *viewer, News news)
+{
+    viewer->news |= news;
+    if (viewer->news_id == 0) {
+        viewer->news_id = g_idle_add_full(G_PRIORITY_DEFAULT, on_news, viewer, NULL);
+    }
+}
+
 static gboolean on_news(gpointer data)
 {
     ScViewer *viewer = data;
@@ -117,6 +128,12 @@ static gboolean on_news(gpointer data)
     viewer->news = 0;
     viewer->news_id = 0;
     if (viewer->closed) {
+        return G_SOURCE_REMOVE;
+    }
+    if (news & NEWS_JOINED) {
+        /* The rest later, if we live on. */
+        add_news(viewer, news & ~NEWS_JOINED);
+        viewer->listener.joined(viewer, viewer->data);
         return G_SOURCE_REMOVE;
     }
     if ((news & NEWS_CURSOR) && viewer->has_cursor_position) {
@@ -132,14 +149,6 @@ static gboolean on_news(gpointer data)
         viewer->listener.has_room(viewer, viewer->data);
     }
     return G_SOURCE_REMOVE;
-}
-
-static void add_news(ScViewer *viewer, News news)
-{
-    viewer->news |= news;
-    if (viewer->news_id == 0) {
-        viewer->news_id = g_idle_add_full(G_PRIORITY_DEFAULT, on_news, viewer, NULL);
-    }
 }
 
 static void ask_for_key(ScViewer *viewer)
@@ -273,6 +282,7 @@ static void on_linked(ScViewer *viewer, Connection *connection)
     if (info->type == SPICE_CHANNEL_MAIN) {
         viewer->connection_id = info->connection_id;
         sc_timer_cancel(viewer->handshake_timer);
+        add_news(viewer, NEWS_JOINED);
     } else if (info->type == SPICE_CHANNEL_CURSOR) {
         add_news(viewer, NEWS_CURSOR);
     }

@@ -21,6 +21,11 @@ G_BEGIN_DECLS
 typedef struct ScViewer ScViewer;
 
 typedef struct {
+    /* The client got through its handshake, password and all. Once, before anything else but
+     * closed;
+     * @viewer may be freed from here. */
+    void (*joined)(ScViewer *viewer, gpointer data);
+
     /* The client's display is connected and wants @codec from now on; also when it changes its
      * mind. Nothing is sent before this. wants_key follows. */
     void (*ready)(ScViewer *viewer, ScCodec codec, gpointer data);

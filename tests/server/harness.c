@@ -11,6 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void on_joined(ScViewer *viewer, gpointer data)
+{
+    ((Served *)data)->n_joined++;
+}
+
 static void on_ready(ScViewer *viewer, ScCodec codec, gpointer data)
 {
     Served *served = data;
@@ -70,6 +75,7 @@ static void on_size(ScViewer *viewer, guint width, guint height, gpointer data)
 }
 
 static const ScViewerListener viewer_listener = {
+    .joined = on_joined,
     .ready = on_ready,
     .wants_key = on_wants_key,
     .has_room = on_has_room,

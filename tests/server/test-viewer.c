@@ -156,6 +156,7 @@ static void test_password(gconstpointer data)
         g_assert_cmpuint(sc_viewer_get_connection_id(served->viewer), ==, 0);
     }
     HARNESS_WAIT(served->n_closed == 1);
+    g_assert_cmpuint(served->n_joined, ==, is_right ? 1 : 0);
     g_assert_cmpuint(served->n_ready, ==, is_right ? 1 : 0);
 }
 
