@@ -86,7 +86,7 @@ static guint count_joined(const ScAudience *audience)
 
 static void add_counts(const ScViewer *viewer, ScAudienceCounts *sum)
 {
-    ScViewerCounts counts;
+    ScOutboxCounts counts;
 
     sc_viewer_get_counts(viewer, &counts);
     sum->sent += counts.packets;

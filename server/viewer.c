@@ -5,6 +5,7 @@
 #include "capture/timer.h"
 #include "server/address.h"
 #include "server/client-mouse.h"
+#include "server/outbox.h"
 #include "server/spice-core.h"
 #include "server/viewer-input.h"
 #include "server/stream-device.h"
@@ -15,16 +16,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Packets that may wait for a client before some are lost, which costs a key frame: enough for a
- * hiccup of the network. Above the limit of bytes, which allows for bursts of big pictures, one
- * packet still may wait, whatever its size. */
-#define MAX_QUEUED_PACKETS 8
-#define MAX_QUEUED_BYTES (8 * 1024 * 1024)
-
-/* Enough to keep a client busy: libspice-server and the socket hold some more, and what waits is
- * delay. Whoever encodes for this client only does better to wait for newer pictures. */
-#define ENOUGH_QUEUED_PACKETS 2
-
 /* A client has four channels: main, display, cursor, inputs. Some of them may be new while the old
  * ones are not yet gone. */
 #define MAX_CONNECTIONS 12
@@ -32,11 +23,6 @@
 /* For the main channel, ticket included, from sc_viewer_new() on. Clients that ask their user for
  * a password do so between connections. */
 #define HANDSHAKE_TIMEOUT (10 * G_TIME_SPAN_SECOND)
-
-/* spice-gtk throws away an MJPEG picture that it gets to late, be it because the one before took
- * long to decode (mjpeg_decoder_schedule), and with it the last one before the guest goes idle.
- * So that one is sent once more, when the client must have dealt with all others. */
-#define REPEAT_DELAY (G_TIME_SPAN_SECOND / 2)
 
 typedef struct {
     const SpiceChannelEventInfo *info;
@@ -59,6 +45,7 @@ struct ScViewer {
     SpiceServer *server;
     ScViewerInput *input;
     ScStreamDevice *device;
+    ScOutbox *outbox;
 
     GArray *connections; /* of Connection */
     guint32 connection_id;
@@ -72,18 +59,10 @@ struct ScViewer {
 
     gboolean ready;
     ScCodec codec;
-    gboolean needs_key; /* packets are dropped up to the next key frame */
-    gboolean key_asked;
-    gboolean was_congested; /* has_room is due when it no longer is */
-
-    ScPacket *repeat; /* SC_CODEC_MJPEG: the last picture, until it was sent twice */
-    ScTimer *repeat_timer;
 
     ScPointerMode pointer_mode;
     int cursor_x, cursor_y;
     gboolean has_cursor_position;
-
-    guint64 packets, bytes, key_frames, dropped;
 };
 
 static GHashTable *owners;   /* of connections: SpiceChannelEventInfo to ScViewer */
@@ -142,82 +121,51 @@ static gboolean on_news(gpointer data)
     if (news & NEWS_READY) {
         viewer->listener.ready(viewer, viewer->codec, viewer->data);
     }
-    if ((news & NEWS_WANTS_KEY) && viewer->ready && viewer->needs_key) {
+    if ((news & NEWS_WANTS_KEY) && sc_outbox_needs_key(viewer->outbox)) {
         viewer->listener.wants_key(viewer, viewer->data);
     }
-    if ((news & NEWS_HAS_ROOM) && viewer->ready && !viewer->was_congested) {
+    if ((news & NEWS_HAS_ROOM) && viewer->ready && !sc_outbox_is_congested(viewer->outbox)) {
         viewer->listener.has_room(viewer, viewer->data);
     }
     return G_SOURCE_REMOVE;
 }
 
-static void ask_for_key(ScViewer *viewer)
+static void on_wants_key(gpointer data)
 {
-    if (!viewer->key_asked) {
-        viewer->key_asked = TRUE;
-        add_news(viewer, NEWS_WANTS_KEY);
-    }
+    add_news(data, NEWS_WANTS_KEY);
 }
 
-static void lose_packets(ScViewer *viewer)
+static void on_has_room(gpointer data)
 {
-    viewer->needs_key = TRUE;
-    viewer->key_asked = FALSE;
-    if (sc_stream_device_get_queued(viewer->device, NULL) == 0) {
-        ask_for_key(viewer);
-    }
+    add_news(data, NEWS_HAS_ROOM);
 }
 
-static void set_repeat(ScViewer *viewer, ScPacket *packet)
-{
-    g_clear_pointer(&viewer->repeat, sc_packet_unref);
-    if (packet != NULL && viewer->codec == SC_CODEC_MJPEG) {
-        viewer->repeat = sc_packet_ref(packet);
-        sc_timer_set_after(viewer->repeat_timer, REPEAT_DELAY);
-    }
-}
-
-static void on_repeat(gpointer data)
+static void on_stalled(gpointer data)
 {
     ScViewer *viewer = data;
-    g_autoptr(ScPacket) packet = g_steal_pointer(&viewer->repeat);
 
-    if (packet != NULL) {
-        sc_stream_device_send_packet(viewer->device, packet);
-    }
+    g_message("viewer %s: has read nothing for too long", sc_viewer_get_peer(viewer));
+    tell_closed(viewer);
 }
 
 static void on_codecs(guint codecs, gpointer data)
 {
     ScViewer *viewer = data;
 
-    viewer->dropped += sc_stream_device_clear(viewer->device);
-    set_repeat(viewer, NULL);
-    viewer->was_congested = FALSE;
     viewer->ready = codecs != 0;
     if (!viewer->ready) {
+        sc_outbox_stop(viewer->outbox);
         tell_closed(viewer);
         return;
     }
     viewer->codec = codecs & (1u << SC_CODEC_H264) ? SC_CODEC_H264 : SC_CODEC_MJPEG;
-    lose_packets(viewer);
+    sc_outbox_start(viewer->outbox, viewer->codec);
     add_news(viewer, NEWS_READY);
 }
 
 static void on_taken(ScPacket *packet, gpointer data)
 {
-    ScViewer *viewer = data;
-
-    viewer->packets++;
-    viewer->bytes += g_bytes_get_size(sc_packet_get_data(packet));
-    viewer->key_frames += sc_packet_get_info(packet)->is_key;
-    if (viewer->needs_key && sc_stream_device_get_queued(viewer->device, NULL) == 0) {
-        ask_for_key(viewer);
-    }
-    if (viewer->was_congested && !sc_viewer_is_congested(viewer)) {
-        viewer->was_congested = FALSE;
-        add_news(viewer, NEWS_HAS_ROOM);
-    }
+    sc_outbox_note_taken(((ScViewer *)data)->outbox, packet);
 }
 
 static void on_key(guint scancode, gboolean pressed, gpointer data)
@@ -373,6 +321,11 @@ static gboolean set_up_devices(ScViewer *viewer, GError **error)
         .codecs = on_codecs,
         .taken = on_taken,
     };
+    static const ScOutboxListener outbox_listener = {
+        .wants_key = on_wants_key,
+        .has_room = on_has_room,
+        .stalled = on_stalled,
+    };
 
     if (!sc_client_mouse_allow(viewer->server, error)) {
         return FALSE;
@@ -382,7 +335,11 @@ static gboolean set_up_devices(ScViewer *viewer, GError **error)
         return FALSE;
     }
     viewer->device = sc_stream_device_new(viewer->server, &device_listener, viewer, error);
-    return viewer->device != NULL;
+    if (viewer->device == NULL) {
+        return FALSE;
+    }
+    viewer->outbox = sc_outbox_new(viewer->device, &outbox_listener, viewer);
+    return TRUE;
 }
 
 ScViewer *sc_viewer_new(const ScViewerConfig *config, const ScViewerListener *listener,
@@ -394,7 +351,6 @@ ScViewer *sc_viewer_new(const ScViewerConfig *config, const ScViewerListener *li
     viewer->data = data;
     viewer->connections = g_array_new(FALSE, FALSE, sizeof(Connection));
     viewer->handshake_timer = sc_timer_new(on_handshake_timeout, viewer);
-    viewer->repeat_timer = sc_timer_new(on_repeat, viewer);
     viewer->server = spice_server_new();
     if (!set_up_server(viewer, config, error) || !set_up_devices(viewer, error)) {
         return NULL;
@@ -426,14 +382,13 @@ void sc_viewer_free(ScViewer *viewer)
     viewer->closed = TRUE;
     end_handshakes(viewer);
     spice_server_destroy(viewer->server);
+    sc_outbox_free(viewer->outbox);
     sc_stream_device_free(viewer->device);
     sc_viewer_input_free(viewer->input);
 
     g_clear_handle_id(&viewer->news_id, g_source_remove);
     g_clear_handle_id(&viewer->closed_id, g_source_remove);
     sc_timer_free(viewer->handshake_timer);
-    sc_timer_free(viewer->repeat_timer);
-    sc_packet_unref(viewer->repeat);
     g_array_unref(viewer->connections);
     g_free(viewer->peer);
     g_free(viewer);
@@ -486,43 +441,19 @@ const char *sc_viewer_get_peer(const ScViewer *viewer)
     return viewer->peer != NULL ? viewer->peer : "unknown";
 }
 
-static gboolean is_full(const ScViewer *viewer)
-{
-    gsize bytes;
-    guint packets = sc_stream_device_get_queued(viewer->device, &bytes);
-
-    return packets >= MAX_QUEUED_PACKETS || (packets > 0 && bytes >= MAX_QUEUED_BYTES);
-}
-
 gboolean sc_viewer_is_congested(const ScViewer *viewer)
 {
-    return sc_stream_device_get_queued(viewer->device, NULL) >= ENOUGH_QUEUED_PACKETS ||
-           is_full(viewer) || (viewer->needs_key && !viewer->key_asked);
+    return sc_outbox_is_congested(viewer->outbox);
 }
 
 gboolean sc_viewer_is_current(const ScViewer *viewer)
 {
-    return viewer->ready && !viewer->needs_key && !is_full(viewer);
+    return sc_outbox_is_current(viewer->outbox);
 }
 
 void sc_viewer_send(ScViewer *viewer, ScPacket *packet)
 {
-    const ScPacketInfo *info = sc_packet_get_info(packet);
-
-    if (!viewer->ready || info->codec != viewer->codec || (viewer->needs_key && !info->is_key)) {
-        viewer->dropped++;
-        return;
-    }
-    if (!is_full(viewer) && sc_stream_device_send_packet(viewer->device, packet)) {
-        viewer->needs_key = FALSE;
-        set_repeat(viewer, packet);
-    } else {
-        viewer->dropped++;
-        if (!viewer->needs_key) {
-            lose_packets(viewer);
-        }
-    }
-    viewer->was_congested = sc_viewer_is_congested(viewer);
+    sc_outbox_send(viewer->outbox, packet);
 }
 
 void sc_viewer_set_cursor(ScViewer *viewer, ScCursor *cursor)
@@ -555,13 +486,7 @@ void sc_viewer_set_leds(ScViewer *viewer, ScLeds leds)
     sc_viewer_input_set_leds(viewer->input, leds);
 }
 
-void sc_viewer_get_counts(const ScViewer *viewer, ScViewerCounts *counts)
+void sc_viewer_get_counts(const ScViewer *viewer, ScOutboxCounts *counts)
 {
-    *counts = (ScViewerCounts){
-        .packets = viewer->packets,
-        .bytes = viewer->bytes,
-        .key_frames = viewer->key_frames,
-        .dropped = viewer->dropped,
-        .queued = sc_stream_device_get_queued(viewer->device, NULL),
-    };
+    sc_outbox_get_counts(viewer->outbox, counts);
 }

@@ -4,8 +4,8 @@
  * nothing one viewer does can hold up another (a shared session stalls all of them: its ACK window
  * is per client, its stream device is not).
  *
- * Packets go into a bounded queue; a viewer that reads too slowly loses packets up to the next key
- * frame, which it asks for as soon as it has caught up.
+ * Packets go through a bounded queue (server/outbox.h): a viewer that reads too slowly loses
+ * packets up to the next key frame, and one that reads nothing for a minute is closed.
  *
  * Thread:   the owner thread; the listener is called in the default main context, never from inside
  *           a function of this header.
@@ -15,6 +15,7 @@
 
 #include "capture/source.h"
 #include "encoder/packet.h"
+#include "server/outbox.h"
 
 G_BEGIN_DECLS
 
@@ -82,12 +83,8 @@ const char *sc_viewer_get_peer(const ScViewer *viewer);
  * announced to the client. */
 void sc_viewer_send(ScViewer *viewer, ScPacket *packet);
 
-/* The client is not waiting for a key frame and the queue has room: what is sent now is shown. */
+/* See server/outbox.h. Encoding for a congested viewer alone would be delay or waste. */
 gboolean sc_viewer_is_current(const ScViewer *viewer);
-
-/* There is enough in the queue to keep the client busy, or it cannot go on without a key frame and
- * is not yet through with what came before: encoding for this viewer alone would be delay or waste.
- */
 gboolean sc_viewer_is_congested(const ScViewer *viewer);
 
 /* NULL hides the pointer. */
@@ -97,12 +94,6 @@ void sc_viewer_set_cursor_position(ScViewer *viewer, int x, int y);
 void sc_viewer_set_pointer_mode(ScViewer *viewer, ScPointerMode mode);
 void sc_viewer_set_leds(ScViewer *viewer, ScLeds leds);
 
-typedef struct {
-    guint64 packets, bytes, key_frames; /* given to the library */
-    guint64 dropped;
-    guint queued; /* now */
-} ScViewerCounts;
-
-void sc_viewer_get_counts(const ScViewer *viewer, ScViewerCounts *counts);
+void sc_viewer_get_counts(const ScViewer *viewer, ScOutboxCounts *counts);
 
 G_END_DECLS

@@ -42,7 +42,7 @@ static void test_latency(gconstpointer data)
     ProbeChild *probe = harness_probe(harness, test->options);
     Served *served = harness_wait_ready(harness, 0);
     gint64 start = g_get_monotonic_time();
-    ScViewerCounts counts;
+    ScOutboxCounts counts;
 
     g_assert_cmpint(served->codec, ==, test->codec);
     for (guint i = 0; i < n_frames; i++) {

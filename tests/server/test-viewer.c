@@ -51,7 +51,7 @@ static void test_picture(gconstpointer data)
     ProbeChild *probe = harness_probe(harness, options);
     Served *served = harness_wait_ready(harness, 0);
     const char *peer = sc_viewer_get_peer(served->viewer);
-    ScViewerCounts counts;
+    ScOutboxCounts counts;
 
     g_assert_cmpint(served->codec, ==, test->codec);
     g_assert_cmpuint(served->n_ready, ==, 1);
@@ -91,7 +91,7 @@ static void test_dropped(void)
     g_autoptr(Harness) harness = harness_new(NULL, NULL);
     ProbeChild *probe = harness_probe(harness, NULL);
     Served *served;
-    ScViewerCounts counts;
+    ScOutboxCounts counts;
     const char *line;
 
     served = harness_wait_viewer(harness, 0);
@@ -408,7 +408,7 @@ static void test_slow(gconstpointer data)
     g_autoptr(Harness) harness = harness_new(data, NULL);
     ProbeChild *probe = harness_probe(harness, NULL);
     Served *served = harness_wait_ready(harness, 0);
-    ScViewerCounts counts, before;
+    ScOutboxCounts counts, before;
     guint asked;
 
     sc_viewer_send(served->viewer, g_ptr_array_index(packets, 0));
@@ -458,7 +458,7 @@ static void test_congested(gconstpointer data)
     g_autoptr(Harness) harness = harness_new(NULL, NULL);
     ProbeChild *probe = harness_probe(harness, NULL);
     Served *served = harness_wait_ready(harness, 0);
-    ScViewerCounts counts;
+    ScOutboxCounts counts;
 
     probe_signal(probe, SIGSTOP);
     do {
