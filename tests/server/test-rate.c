@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The rate as a table: what networks carry over time in, what becomes of the stream out. */
+#include "server/rate.h"
+
+#include <string.h>
+
+#define MS 1000
+#define CEILING 8000
+#define MAX_FPS 30
+
+/* What waits between the library and the network, and what may wait before it: see server/viewer.c
+ * and server/listener.c. */
+#define SOCKET_BYTES 32768
+#define ENOUGH_PACKETS 2
+#define MAX_PACKETS 8
+
+#define MAX_VIEWERS 16
+#define KEY_FACTOR 5 /* by which key frames are larger */
+
+#define ANY G_MAXUINT
+
+typedef struct {
+    guint size;
+    gint64 sent_at;
+    gboolean is_key;
+} Packet;
+
+/* A viewer and the network to it. */
+typedef struct {
+    guint kbit;
+    guint64 id;
+    double in_socket;
+    Packet packets[MAX_PACKETS]; /* the first is being written */
+    guint n_packets;
+    double written; /* of the first */
+    gint64 first_since;
+    gboolean needs_key, key_asked;
+
+    guint64 delivered, bytes;
+    gint64 service, delay;
+    guint64 dropped, shown;
+} Sink;
+
+typedef struct {
+    ScRate *rate;
+    GRand *noise;
+    gint64 now;
+    guint fps;          /* of the source; 0: idle */
+    guint content_kbit; /* what its pictures need; the rate limits it */
+    Sink sinks[MAX_VIEWERS];
+    guint n_sinks;
+    gint64 next_picture;
+    gboolean unseen, wants_key;
+    guint64 offered, encoded;
+    guint kbit, lowest, highest; /* the rate, and its extremes since they were last reset */
+    guint n_down, n_up;
+    gboolean is_far_below[MAX_VIEWERS];
+} World;
+
+static gboolean is_congested(const Sink *sink)
+{
+    return sink->n_packets > ENOUGH_PACKETS || (sink->needs_key && !sink->key_asked);
+}
+
+static void lose(World *world, Sink *sink)
+{
+    sink->needs_key = TRUE;
+    sink->key_asked = FALSE;
+}
+
+static void send_packet(World *world, Sink *sink, guint size, gboolean is_key)
+{
+    if (sink->needs_key && !is_key) {
+        sink->dropped++;
+    } else if (sink->n_packets == MAX_PACKETS) {
+        sink->dropped++;
+        lose(world, sink);
+    } else {
+        if (sink->n_packets == 0) {
+            sink->first_since = world->now;
+        }
+        sink->packets[sink->n_packets++] = (Packet){ size, world->now, is_key };
+        sink->needs_key = FALSE;
+    }
+}
+
+static void update_rate(World *world, guint size, gboolean is_key)
+{
+    ScRateViewer viewers[MAX_VIEWERS];
+    ScRateInput input = { world->now, size, is_key, world->offered, viewers, world->n_sinks };
+    guint before = world->kbit;
+
+    for (guint i = 0; i < world->n_sinks; i++) {
+        const Sink *sink = &world->sinks[i];
+
+        viewers[i] = (ScRateViewer){ .id = sink->id,
+                                     .packets = sink->delivered,
+                                     .bytes = sink->bytes,
+                                     .service = sink->service,
+                                     .delay = sink->delay,
+                                     .waiting = sink->n_packets };
+    }
+    world->kbit = sc_rate_update(world->rate, &input);
+    for (guint i = 0; i < world->n_sinks; i++) {
+        world->is_far_below[i] = viewers[i].is_far_below;
+    }
+    world->n_down += world->kbit < before;
+    world->n_up += world->kbit > before;
+    world->lowest = MIN(world->lowest, world->kbit);
+    world->highest = MAX(world->highest, world->kbit);
+    g_assert_cmpuint(world->kbit, <=, CEILING);
+    g_assert_cmpuint(world->kbit, >=, SC_RATE_FLOOR);
+}
+
+static void encode(World *world)
+{
+    gboolean is_key = world->wants_key;
+    double size = MIN(world->kbit, world->content_kbit) * 1000.0 / 8 / MAX_FPS *
+                  g_rand_double_range(world->noise, 0.8, 1.2) * (is_key ? KEY_FACTOR : 1);
+
+    world->unseen = FALSE;
+    world->wants_key = FALSE;
+    world->encoded++;
+    for (guint i = 0; i < world->n_sinks; i++) {
+        send_packet(world, &world->sinks[i], (guint)size, is_key);
+    }
+    update_rate(world, (guint)size, is_key);
+}
+
+/* One millisecond of a network. */
+static void run_sink(World *world, Sink *sink)
+{
+    double room;
+
+    sink->in_socket = MAX(0, sink->in_socket - sink->kbit / 8.0);
+    while (sink->n_packets > 0 && (room = SOCKET_BYTES - sink->in_socket) > 0) {
+        Packet *packet = &sink->packets[0];
+        double size = MIN(room, packet->size - sink->written);
+
+        sink->written += size;
+        sink->in_socket += size;
+        if (sink->written < packet->size) {
+            break;
+        }
+        sink->delivered++;
+        sink->shown++;
+        sink->bytes += packet->size;
+        sink->service += MIN(world->now - sink->first_since, SC_RATE_STALL);
+        sink->delay += MIN(world->now - packet->sent_at, SC_RATE_STALL);
+        memmove(packet, packet + 1, --sink->n_packets * sizeof *packet);
+        sink->first_since = world->now;
+        sink->written = 0;
+    }
+    if (sink->needs_key && !sink->key_asked && sink->n_packets == 0) {
+        sink->key_asked = TRUE;
+        world->wants_key = TRUE;
+        world->unseen = TRUE;
+    }
+}
+
+static void run_millisecond(World *world)
+{
+    gboolean is_open = FALSE;
+
+    world->now += MS;
+    for (guint i = 0; i < world->n_sinks; i++) {
+        run_sink(world, &world->sinks[i]);
+        is_open |= !is_congested(&world->sinks[i]);
+    }
+    if (world->fps > 0 && world->now >= world->next_picture) {
+        world->next_picture = MAX(world->next_picture + G_USEC_PER_SEC / world->fps, world->now);
+        world->offered++;
+        world->unseen = TRUE;
+    }
+    if (is_open && world->unseen) {
+        encode(world);
+    }
+}
+
+static void add_sink(World *world, guint kbit)
+{
+    static guint64 last_id;
+    Sink *sink = &world->sinks[world->n_sinks++];
+
+    *sink = (Sink){ .kbit = kbit, .id = ++last_id, .needs_key = TRUE };
+}
+
+static void world_init(World *world, guint n_sinks)
+{
+    *world = (World){ .rate = sc_rate_new(CEILING, MAX_FPS),
+                      .noise = g_rand_new_with_seed(1),
+                      .now = 1000000000,
+                      .fps = MAX_FPS,
+                      .content_kbit = G_MAXUINT,
+                      .kbit = CEILING };
+    for (guint i = 0; i < n_sinks; i++) {
+        add_sink(world, 100000);
+    }
+}
+
+static void world_clear(World *world)
+{
+    sc_rate_free(world->rate);
+    g_rand_free(world->noise);
+}
+
+static void run(World *world, double seconds)
+{
+    gint64 end = world->now + (gint64)(seconds * G_USEC_PER_SEC);
+
+    world->lowest = G_MAXUINT;
+    world->highest = world->n_down = world->n_up = 0;
+    while (world->now < end) {
+        run_millisecond(world);
+    }
+}
+
+/* One stretch of time. Viewer 0 is the one with the network that is spoken of; the others, if any,
+ * have plenty. */
+typedef struct {
+    double seconds;
+    guint kbit;       /* what its network carries; 0: it has stopped */
+    guint min, max;   /* within which the rate is for the last third of the time */
+    guint fps;        /* pictures a second that viewer 0 sees then, at least */
+    guint others_fps; /* that the others see all the time, at least */
+    guint drops;      /* packets that viewer 0 loses in that stretch, at most */
+} Stretch;
+
+static const struct {
+    const char *what;
+    guint viewers, fps;
+    Stretch stretches[6];
+} rows[] = {
+    { "plenty: the ceiling, and nothing else",
+      1,
+      30,
+      { { 20, 50000, CEILING, CEILING, 29, 0, 0 } } },
+    { "enough, just", 1, 30, { { 20, 9500, CEILING, CEILING, 29, 0, 0 } } },
+    { "too little from the start",
+      1,
+      30,
+      { { 12, 4000, 2800, 4800, 27, 0, 0 }, { 60, 4000, 2800, 4800, 28, 0, 0 } } },
+    { "much too little from the start",
+      1,
+      30,
+      { { 15, 1000, 600, 1300, 25, 0, 0 }, { 60, 1000, 600, 1300, 27, 0, 0 } } },
+    { "less than the floor: pictures are fewer",
+      1,
+      30,
+      { { 30, 150, SC_RATE_FLOOR, 400, 8, 0, 0 } } },
+    { "a step down, and up again",
+      1,
+      30,
+      { { 5, 50000, CEILING, CEILING, 29, 0, 0 },
+        { 10, 3000, 1900, 3450, 28, 0, 0 },
+        { 30, 50000, CEILING, CEILING, 29, 0, 0 } } },
+    { "a step far down, and half up again",
+      1,
+      30,
+      { { 5, 50000, CEILING, CEILING, 29, 0, 0 },
+        { 10, 800, 450, 920, 27, 0, 0 },
+        { 30, 4000, 2800, 5000, 28, 0, 0 } } },
+    { "saw-tooth",
+      1,
+      30,
+      { { 10, 6000, 4200, 7200, 28, 0, 0 },
+        { 10, 2000, 1300, 2300, 28, 0, 0 },
+        { 30, 6000, 3500, 7200, 28, 0, 0 },
+        { 10, 2000, 1300, 2300, 28, 0, 0 },
+        { 30, 6000, 3500, 7200, 28, 0, 0 } } },
+    { "a slow guest: the same, by what it really needs",
+      1,
+      10,
+      { { 5, 50000, CEILING, CEILING, 9, 0, 0 },
+        { 15, 1000, 1600, 3300, 9, 0, 0 },
+        { 30, 50000, CEILING, CEILING, 9, 0, 0 } } },
+    { "one alone that stops and goes on",
+      1,
+      30,
+      { { 5, 50000, CEILING, CEILING, 29, 0, 0 },
+        { 10, 0, CEILING, CEILING, 0, 0, 0 },
+        { 5, 50000, CEILING, CEILING, 29, 0, 0 } } },
+    { "one of two that stops and goes on",
+      2,
+      30,
+      { { 5, 50000, CEILING, CEILING, 29, 28, 0 },
+        { 10, 0, CEILING, CEILING, 0, 28, ANY },
+        { 10, 50000, CEILING, CEILING, 29, 28, ANY } } },
+    { "two speeds: the slower one decides",
+      2,
+      30,
+      { { 5, 50000, CEILING, CEILING, 29, 28, 0 },
+        { 20, 4000, 2800, 4800, 28, 28, 0 },
+        { 30, 50000, CEILING, CEILING, 29, 28, 0 } } },
+    { "two speeds far apart: the slower one loses pictures",
+      2,
+      30,
+      { { 5, 50000, CEILING, CEILING, 29, 28, 0 },
+        { 20, 1000, CEILING, CEILING, 0, 28, ANY },
+        { 10, 50000, CEILING, CEILING, 29, 28, ANY } } },
+    { "16 viewers, one slower: it decides",
+      16,
+      30,
+      { { 5, 50000, CEILING, CEILING, 29, 28, 0 }, { 20, 5000, 3500, 5750, 28, 28, 0 } } },
+    { "16 viewers, one far slower: it loses pictures",
+      16,
+      30,
+      { { 5, 50000, CEILING, CEILING, 29, 28, 0 },
+        { 20, 400, CEILING, CEILING, 0, 28, ANY },
+        { 15, 50000, CEILING, CEILING, 29, 28, ANY } } },
+};
+
+static guint64 get_shown_by_others(const World *world)
+{
+    guint64 shown = G_MAXUINT64;
+
+    for (guint i = 1; i < world->n_sinks; i++) {
+        shown = MIN(shown, world->sinks[i].shown);
+    }
+    return shown;
+}
+
+static void run_stretch(World *world, const Stretch *stretch)
+{
+    guint64 dropped = world->sinks[0].dropped;
+    guint64 others = get_shown_by_others(world);
+    guint64 shown;
+
+    world->sinks[0].kbit = stretch->kbit;
+    run(world, stretch->seconds * 2 / 3);
+    shown = world->sinks[0].shown;
+    run(world, stretch->seconds / 3);
+    g_test_message("%5.0f s at %6u kbit/s: rate %u to %u, %.1f fps, lost %u", stretch->seconds,
+                   stretch->kbit, world->lowest, world->highest,
+                   (world->sinks[0].shown - shown) * 3 / stretch->seconds,
+                   (guint)(world->sinks[0].dropped - dropped));
+    if (stretch->kbit > 0 || world->n_sinks > 1) {
+        g_assert_cmpuint(world->lowest, >=, stretch->min);
+        g_assert_cmpuint(world->highest, <=, stretch->max);
+    }
+    g_assert_cmpfloat((world->sinks[0].shown - shown) * 3 / stretch->seconds, >=, stretch->fps);
+    g_assert_cmpuint(world->sinks[0].dropped - dropped, <=, stretch->drops);
+    if (world->n_sinks > 1) {
+        g_assert_cmpfloat((get_shown_by_others(world) - others) / stretch->seconds, >=,
+                          stretch->others_fps);
+    }
+}
+
+static void test_row(gconstpointer data)
+{
+    guint row = GPOINTER_TO_UINT(data);
+    World world;
+
+    world_init(&world, rows[row].viewers);
+    world.fps = rows[row].fps;
+    for (const Stretch *stretch = rows[row].stretches; stretch->seconds > 0; stretch++) {
+        run_stretch(&world, stretch);
+    }
+    world_clear(&world);
+}
+
+/* What a rate that was found costs to keep: a few small attempts to raise it. */
+static void test_no_oscillation(void)
+{
+    World world;
+
+    world_init(&world, 1);
+    world.sinks[0].kbit = 3000;
+    run(&world, 20);
+    run(&world, 120);
+    g_test_message("rate %u to %u, %u steps down, %u up", world.lowest, world.highest, world.n_down,
+                   world.n_up);
+    g_assert_cmpuint(world.highest, <, world.lowest * 3 / 2);
+    g_assert_cmpuint(world.n_down, <=, 120 / 8);
+    world_clear(&world);
+}
+
+/* Neither silence nor pictures that hardly change tell what a network carries. */
+static void test_idle(void)
+{
+    World world;
+    guint kbit;
+
+    world_init(&world, 1);
+    world.sinks[0].kbit = 3000;
+    run(&world, 10);
+    kbit = world.kbit;
+    world.sinks[0].kbit = 50000;
+    world.fps = 0;
+    run(&world, 600);
+    g_assert_cmpuint(world.kbit, ==, kbit);
+    world.fps = 10;
+    world.content_kbit = 100;
+    run(&world, 60);
+    g_assert_cmpuint(world.kbit, ==, kbit);
+    world.fps = 30;
+    world.content_kbit = G_MAXUINT;
+    run(&world, 30);
+    g_assert_cmpuint(world.kbit, ==, CEILING);
+    world_clear(&world);
+}
+
+/* One picture now and then, which takes its time. */
+static void test_rare_pictures(void)
+{
+    World world;
+
+    world_init(&world, 1);
+    run(&world, 5);
+    world.sinks[0].kbit = 1000;
+    world.fps = 1;
+    run(&world, 2);
+    run(&world, 30);
+    g_assert_cmpuint(world.lowest, >=, 3000);
+    world_clear(&world);
+}
+
+/* A network that stands still for a moment now and then. */
+static void test_hiccups(void)
+{
+    World world;
+
+    world_init(&world, 2);
+    run(&world, 3);
+    for (guint i = 0; i < 10; i++) {
+        world.sinks[0].kbit = 0;
+        run(&world, 0.15);
+        world.sinks[0].kbit = 50000;
+        run(&world, 3);
+        g_assert_cmpuint(world.lowest, >=, CEILING / 2);
+    }
+    g_assert_cmpuint(world.sinks[0].dropped, ==, 0);
+    world_clear(&world);
+}
+
+/* The others' rate is nobody's business who comes when they are gone. */
+static void test_replaced_viewer(void)
+{
+    World world;
+
+    world_init(&world, 1);
+    world.sinks[0].kbit = 1000;
+    run(&world, 10);
+    g_assert_cmpuint(world.kbit, <, 1100);
+    world.n_sinks = 0;
+    add_sink(&world, 50000);
+    run(&world, 1);
+    g_assert_cmpuint(world.kbit, ==, CEILING);
+    world_clear(&world);
+}
+
+/* A slow viewer that leaves gives the others back what it took at once. */
+static void test_slow_viewer_leaves(void)
+{
+    World world;
+
+    world_init(&world, 2);
+    world.sinks[0].kbit = 3000;
+    run(&world, 20);
+    g_assert_cmpuint(world.kbit, <, 3100);
+    world.sinks[0] = world.sinks[1];
+    world.n_sinks = 1;
+    run(&world, 4);
+    g_assert_cmpuint(world.kbit, ==, CEILING);
+    world_clear(&world);
+}
+
+/* The flag goes to the right viewer, and away again. */
+static void test_far_below(void)
+{
+    World world;
+
+    world_init(&world, 5);
+    world.sinks[0].kbit = 500;
+    run(&world, 10);
+    for (guint i = 0; i < world.n_sinks; i++) {
+        g_assert_cmpint(world.is_far_below[i], ==, i == 0);
+    }
+    world.sinks[0].kbit = 50000;
+    run(&world, 10);
+    g_assert_false(world.is_far_below[0]);
+    /* If that is what most have, it is not far below. */
+    for (guint i = 0; i < 4; i++) {
+        world.sinks[i].kbit = 1000;
+    }
+    run(&world, 20);
+    for (guint i = 0; i < world.n_sinks; i++) {
+        g_assert_false(world.is_far_below[i]);
+    }
+    g_assert_cmpuint(world.kbit, <, 1100);
+    world_clear(&world);
+}
+
+static void test_low_ceiling(void)
+{
+    g_autoptr(ScRate) rate = sc_rate_new(100, 1);
+    ScRateInput input = { .now = 1, .size = 100000 };
+
+    g_assert_cmpuint(sc_rate_update(rate, &input), ==, 100);
+    input.now = 2;
+    g_assert_cmpuint(sc_rate_update(rate, &input), ==, 100);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *path = g_strdup_printf("/rate/table/%s", rows[i].what);
+
+        g_test_add_data_func(path, GUINT_TO_POINTER(i), test_row);
+    }
+    g_test_add_func("/rate/no-oscillation", test_no_oscillation);
+    g_test_add_func("/rate/idle", test_idle);
+    g_test_add_func("/rate/rare-pictures", test_rare_pictures);
+    g_test_add_func("/rate/hiccups", test_hiccups);
+    g_test_add_func("/rate/replaced-viewer", test_replaced_viewer);
+    g_test_add_func("/rate/slow-viewer-leaves", test_slow_viewer_leaves);
+    g_test_add_func("/rate/far-below", test_far_below);
+    g_test_add_func("/rate/low-ceiling", test_low_ceiling);
+    return g_test_run();
+}
