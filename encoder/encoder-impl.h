@@ -26,16 +26,19 @@ G_BEGIN_DECLS
 #define SC_ENCODER_STALL (1 * G_USEC_PER_SEC)
 #define SC_ENCODER_STALL_FIRST (2 * G_USEC_PER_SEC)
 
-/* A pipeline that fails is built again this much later, twice that after the next failure. Its rung
- * is given up at the last of so many failures, each within the window after the one before. */
-#define SC_LADDER_BACKOFF (100 * 1000)
-#define SC_LADDER_MAX_FAILURES 3
+/* A rung that fails is set aside for this long, twice that after the next failure and so on, up to
+ * the maximum, and a lower one takes over. Failures further apart than the window have nothing to
+ * do with each other. */
+#define SC_LADDER_BACKOFF ((gint64)100 * 1000)
+#define SC_LADDER_BACKOFF_MAX (10 * G_USEC_PER_SEC)
 #define SC_LADDER_FAILURE_WINDOW (30 * G_USEC_PER_SEC)
 
-/* A rung that was given up is tried again this much later if one below it works; each time it is
- * given up again the time doubles, up to the maximum. */
-#define SC_LADDER_RETRY (10 * G_USEC_PER_SEC)
-#define SC_LADDER_RETRY_MAX (10 * 60 * G_USEC_PER_SEC)
+/* One that did nothing but fail for this long is given up until the scanout changes. */
+#define SC_LADDER_FAILING (G_USEC_PER_SEC / 2)
+
+/* Below the last rung that is left there is none: it is built again after the same delays, and
+ * given up, and all with it, at the last of so many failures. */
+#define SC_LADDER_MAX_FAILURES 3
 
 /* What a pipeline is opened for. */
 typedef struct {
@@ -52,8 +55,8 @@ typedef struct {
     const char *name;
     gboolean copies; /* takes pictures of the shadow */
 
-    /* How often a pipeline that never put out a packet is tried: where trying again can hardly
-     * help, 1. */
+    /* How often a pipeline that never put out a packet is tried if no rung is left below: where
+     * trying again can hardly help, 1. */
     guint trials;
 
     /* Whether it can work on this host (@device: if it needs one) at all. The error says what is
@@ -94,8 +97,8 @@ ScLadder *sc_ladder_new_unchecked(const ScRungImpl *const *rungs, const ScEncode
 void sc_ladder_free(ScLadder *ladder); /* NULL is ignored */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScLadder, sc_ladder_free)
 
-/* What is to be encoded from now on: failures count for this target only. Those of the last few
- * targets are remembered, unless nothing worked for them. */
+/* What is to be encoded from now on. Failures count for this target only, and as long as it stays.
+ */
 void sc_ladder_set_target(ScLadder *ladder, const ScTarget *target);
 
 /* The best rung for @target now. NULL if all have been given up. */
@@ -111,17 +114,22 @@ const ScVaDevice *sc_ladder_get_device(const ScLadder *ladder);
 /* Why the last rung was given up. Valid until the next call; NULL if it was not. */
 const GError *sc_ladder_get_error(const ScLadder *ladder);
 
-/* The chosen rung has put out a packet. */
+/* The chosen rung has put out a packet in time. */
 void sc_ladder_note_success(ScLadder *ladder);
 
-/* The chosen rung's pipeline failed. Returns how long to wait before sc_ladder_choose(). */
-gint64 sc_ladder_note_failure(ScLadder *ladder, const GError *error, gint64 now);
+/* The chosen rung failed on what it was given at @since. Returns how long to wait before
+ * sc_ladder_choose(): not at all if there is a lower rung. */
+gint64 sc_ladder_note_failure(ScLadder *ladder, const GError *error, gint64 since, gint64 now);
 
-/* The chosen rung cannot even build a pipeline, or is too slow: it is given up. */
+/* The chosen rung cannot even build a pipeline: it is given up. */
 void sc_ladder_give_up(ScLadder *ladder, const GError *error, gint64 now);
 
 /* How often a lower rung had to be taken. */
 guint64 sc_ladder_get_step_downs(const ScLadder *ladder);
+
+/* Which one was left the last time and why, for people; NULL if none was. Valid until the next
+ * call. */
+const char *sc_ladder_get_step_down_reason(const ScLadder *ladder);
 
 /* The rungs, best first, for people. What is described is valid until the next call. */
 guint sc_ladder_get_length(const ScLadder *ladder);

@@ -42,7 +42,6 @@ struct ScEncoder {
     ScTimer *later; /* set: a picture waits to be started, perhaps for us to have backed off, or a
                      * failure to be reported */
     GError *failure;
-    gint64 copy_until; /* rungs that do not copy back off */
     ScEncoderCounts counts;
 };
 
@@ -106,7 +105,6 @@ static void set_target(ScEncoder *encoder, const ScTarget *target)
     }
     sc_timer_cancel(encoder->later);
     g_clear_error(&encoder->failure);
-    encoder->copy_until = 0;
     encoder->target = *target;
     sc_ladder_set_target(encoder->ladder, target);
 }
@@ -212,16 +210,16 @@ static void release_frame(ScEncoder *encoder, gboolean is_done)
     sc_frame_unref(frame);
 }
 
-static void give_up_slow(ScEncoder *encoder)
+static void note_slow(ScEncoder *encoder)
 {
     gint64 now = g_get_monotonic_time();
     g_autoptr(GError) error =
         g_error_new(SC_ERROR, SC_ERROR_FAILED,
-                    "%s took %d ms for a picture, longer than guests may wait: from now on "
-                    "pictures are copied first",
+                    "%s took %d ms for a picture, longer than guests may wait: pictures are "
+                    "copied first",
                     encoder->label, (int)((now - encoder->submit_time) / 1000));
 
-    sc_ladder_give_up(encoder->ladder, error, now);
+    sc_ladder_note_failure(encoder->ladder, error, encoder->submit_time, now);
 }
 
 static void on_done(GBytes *data, gboolean is_key, gpointer user_data)
@@ -230,9 +228,10 @@ static void on_done(GBytes *data, gboolean is_key, gpointer user_data)
     g_autoptr(ScPacket) packet = NULL;
 
     sc_timer_cancel(encoder->watchdog);
-    sc_ladder_note_success(encoder->ladder);
     if (is_too_slow(encoder)) {
-        give_up_slow(encoder);
+        note_slow(encoder);
+    } else if (encoder->frame == NULL || !sc_frame_is_expired(encoder->frame)) {
+        sc_ladder_note_success(encoder->ladder);
     }
     release_frame(encoder, TRUE);
     encoder->pipeline_proven = TRUE;
@@ -272,9 +271,6 @@ static void break_down(ScEncoder *encoder, const GError *error, gint64 delay)
     gint64 now = g_get_monotonic_time();
 
     close_pipeline(encoder);
-    if (was_zero_copy) {
-        encoder->copy_until = now + delay;
-    }
     if (rescue_frame(encoder, error)) {
         return;
     }
@@ -298,20 +294,10 @@ static void break_down(ScEncoder *encoder, const GError *error, gint64 delay)
 static void on_failed(const GError *error, gpointer data)
 {
     ScEncoder *encoder = data;
+    gint64 now = g_get_monotonic_time();
+    gint64 since = encoder->busy ? encoder->submit_time : now;
 
-    break_down(encoder, error,
-               sc_ladder_note_failure(encoder->ladder, error, g_get_monotonic_time()));
-}
-
-/* It holds guests up to their deadline, so it gets no second chance now. */
-static void on_stalled(ScEncoder *encoder, const GError *error)
-{
-    if (encoder->frame != NULL) {
-        sc_ladder_give_up(encoder->ladder, error, g_get_monotonic_time());
-        break_down(encoder, error, 0);
-    } else {
-        on_failed(error, encoder);
-    }
+    break_down(encoder, error, sc_ladder_note_failure(encoder->ladder, error, since, now));
 }
 
 static void on_watchdog(gpointer data)
@@ -333,7 +319,7 @@ static void on_watchdog(gpointer data)
             ? ""
             : ": an encoder must put out each picture before it gets the next (x264enc "
               "needs tune=zerolatency for that)");
-    on_stalled(encoder, error);
+    on_failed(error, encoder);
 }
 
 static void on_later(gpointer data)
@@ -437,8 +423,7 @@ gboolean sc_encoder_copies(const ScEncoder *encoder, ScFrame *frame)
     ScTarget target;
 
     sc_target_init(&target, sc_frame_get_scanout(frame));
-    if (!target.is_dmabuf || is_too_slow(encoder) ||
-        (now < encoder->copy_until && sc_target_equal(&target, &encoder->target))) {
+    if (!target.is_dmabuf || is_too_slow(encoder)) {
         return TRUE;
     }
     rung = sc_ladder_peek(encoder->ladder, &target, now);
@@ -538,6 +523,11 @@ void sc_encoder_get_counts(const ScEncoder *encoder, ScEncoderCounts *counts)
     *counts = encoder->counts;
     counts->copied_pixels = sc_shadow_get_copied(encoder->shadow);
     counts->step_downs = sc_ladder_get_step_downs(encoder->ladder);
+}
+
+const char *sc_encoder_get_step_down_reason(const ScEncoder *encoder)
+{
+    return sc_ladder_get_step_down_reason(encoder->ladder);
 }
 
 gboolean sc_encoder_list_rungs(const ScEncoderConfig *config, guint32 width, guint32 height,

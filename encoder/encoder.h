@@ -114,6 +114,10 @@ typedef struct {
 
 void sc_encoder_get_counts(const ScEncoder *encoder, ScEncoderCounts *counts);
 
+/* Which rung was left at the last change to a lower one and why, one line for people; NULL if there
+ * was none. Valid until the next call into the encoder. */
+const char *sc_encoder_get_step_down_reason(const ScEncoder *encoder);
+
 /* A rung of the ladder, for people. */
 typedef struct {
     const char *name; /* "va-dmabuf" */

@@ -11,22 +11,24 @@ typedef struct {
     GError *impossible;       /* why not on this host, or NULL */
 } Rung;
 
+/* Until the scanout changes. */
+#define NEVER G_MAXINT64
+
 /* How a rung does for a target. */
 typedef struct {
-    gboolean proven;  /* has put out a packet */
-    gboolean refused; /* the obstacle stays */
-    GError *obstacle; /* why it was given up, or NULL */
-    gint64 given_up_at;
-    gint64 retry_at;
-    gint64 retry_delay;
-    guint failures; /* in a row, each less than the window after the one before */
+    gboolean proven;      /* has put out a packet */
+    GError *obstacle;     /* why it is not used, or NULL */
+    gint64 retry_at;      /* until then it is not */
+    gint64 failing_since; /* without a packet in between; 0: it is not failing */
     gint64 last_failure;
+    guint failures; /* each less than the window after the one before */
 } Trial;
 
 typedef struct {
     ScTarget target;
     Trial *trials; /* one for each rung */
     guint n_trials;
+    gboolean has_failures;
 } Record;
 
 struct ScLadder {
@@ -36,6 +38,7 @@ struct ScLadder {
     GPtrArray *records; /* of Record, the current target's first */
     guint current;
     guint64 step_downs;
+    char *step_down_reason; /* of the last one */
 };
 
 static const ScRungImpl *const video_rungs[] = { &sc_rung_va_dmabuf, &sc_rung_va_upload,
@@ -124,43 +127,30 @@ static void add_rungs(ScLadder *ladder, const ScRungImpl *impl)
     }
 }
 
-static gboolean trial_is_open(const Trial *trial, gint64 now)
+static gboolean is_candidate(const ScLadder *ladder, const Record *record, guint index, gint64 now)
 {
-    return trial->obstacle == NULL || (!trial->refused && now >= trial->retry_at);
+    const Trial *trial = &record->trials[index];
+
+    return get_rung(ladder, index)->impossible == NULL &&
+           (trial->obstacle == NULL || trial->retry_at <= now);
 }
 
-/* Its index; the number of rungs if there is none. Those that were given up are tried again only as
- * long as one below them works. */
+/* Its index; the number of rungs if there is none. When nothing else is left, what failed just now
+ * is tried before its time. */
 static guint find_best(const ScLadder *ladder, const Record *record, gboolean copying, gint64 now)
 {
-    guint n = ladder->rungs->len, usable, best;
+    const gint64 times[] = { now, NEVER - 1 };
+    guint n = ladder->rungs->len;
 
-    for (usable = 0; usable < n; usable++) {
-        const Rung *rung = get_rung(ladder, usable);
-
-        if (rung->impossible == NULL && record->trials[usable].obstacle == NULL &&
-            (rung->impl->copies || !copying)) {
-            break;
+    for (gsize i = 0; i < G_N_ELEMENTS(times); i++) {
+        for (guint best = 0; best < n; best++) {
+            if (is_candidate(ladder, record, best, times[i]) &&
+                (get_rung(ladder, best)->impl->copies || !copying)) {
+                return best;
+            }
         }
     }
-    for (best = 0; best < usable && usable < n; best++) {
-        const Rung *rung = get_rung(ladder, best);
-
-        if (rung->impossible == NULL && trial_is_open(&record->trials[best], now) &&
-            (rung->impl->copies || !copying)) {
-            break;
-        }
-    }
-    return usable < n ? best : n;
-}
-
-static void trial_clear(Trial *trial)
-{
-    if (!trial->refused) {
-        g_clear_error(&trial->obstacle);
-        trial->failures = 0;
-        trial->proven = FALSE;
-    }
+    return n;
 }
 
 static Record *new_record(const ScLadder *ladder, const ScTarget *target)
@@ -174,12 +164,9 @@ static Record *new_record(const ScLadder *ladder, const ScTarget *target)
         const Rung *rung = get_rung(ladder, i);
         Trial *trial = &record->trials[i];
 
-        trial->retry_delay = SC_LADDER_RETRY;
-        if (rung->impossible == NULL && rung->impl->takes != NULL && target->width > 0) {
-            trial->refused =
-                !rung->impl->takes(&ladder->config, rung->device, target, &trial->obstacle);
-        }
-        if (trial->refused) {
+        if (rung->impossible == NULL && rung->impl->takes != NULL && target->width > 0 &&
+            !rung->impl->takes(&ladder->config, rung->device, target, &trial->obstacle)) {
+            trial->retry_at = NEVER;
             g_info("no %s for this scanout: %s", rung->impl->name, trial->obstacle->message);
         }
     }
@@ -255,6 +242,7 @@ void sc_ladder_free(ScLadder *ladder)
     }
     g_ptr_array_unref(ladder->records);
     g_array_unref(ladder->rungs);
+    g_free(ladder->step_down_reason);
     if (ladder->devices != NULL) {
         g_ptr_array_unref(ladder->devices);
     }
@@ -263,20 +251,18 @@ void sc_ladder_free(ScLadder *ladder)
 
 void sc_ladder_set_target(ScLadder *ladder, const ScTarget *target)
 {
-    gint64 now = g_get_monotonic_time();
+    Record *before = get_current_record(ladder);
     Record *record = get_record(ladder, target);
     guint index;
 
-    if (record == get_current_record(ladder)) {
+    if (record == before) {
         return;
     }
     g_ptr_array_find(ladder->records, record, &index);
     g_ptr_array_insert(ladder->records, 0, g_ptr_array_steal_index(ladder->records, index));
-    /* A change, and so a new chance, where nothing worked. */
-    if (find_best(ladder, record, FALSE, now) == ladder->rungs->len) {
-        for (guint i = 0; i < record->n_trials; i++) {
-            trial_clear(&record->trials[i]);
-        }
+    /* A change, and so a new chance when it comes back. */
+    if (before->has_failures) {
+        g_ptr_array_remove(ladder->records, before);
     }
 }
 
@@ -296,9 +282,7 @@ const ScRungImpl *sc_ladder_choose(ScLadder *ladder, gboolean copying, gint64 no
         return NULL;
     }
     ladder->current = best;
-    if (record->trials[best].obstacle != NULL) {
-        trial_clear(&record->trials[best]);
-    }
+    g_clear_error(&record->trials[best].obstacle);
     return get_rung(ladder, best)->impl;
 }
 
@@ -317,52 +301,93 @@ const GError *sc_ladder_get_error(const ScLadder *ladder)
 
 void sc_ladder_note_success(ScLadder *ladder)
 {
-    get_current_trial(ladder)->proven = TRUE;
+    Trial *trial = get_current_trial(ladder);
+
+    trial->proven = TRUE;
+    trial->failing_since = 0;
+}
+
+/* Whether there is a rung below the current one that was not given up. */
+static gboolean can_step_down(const ScLadder *ladder)
+{
+    for (guint i = ladder->current + 1; i < ladder->rungs->len; i++) {
+        if (is_candidate(ladder, get_current_record(ladder), i, NEVER - 1)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static void step_down(ScLadder *ladder, const GError *error, gint64 delay)
+{
+    const char *name = get_rung(ladder, ladder->current)->impl->name;
+    g_autofree char *target = sc_target_to_string(&get_current_record(ladder)->target);
+    g_autofree char *how = delay > 0 ? g_strdup_printf("set aside for %d ms", (int)(delay / 1000))
+                                     : g_strdup("given up until the scanout changes");
+
+    ladder->step_downs++;
+    g_free(ladder->step_down_reason);
+    ladder->step_down_reason = g_strdup_printf("%s %s: %s", name, how, error->message);
+    g_message("%s encoder %s, for %s: %s", name, how, target, error->message);
+}
+
+/* @delay 0: for good. */
+static void take_out(ScLadder *ladder, const GError *error, gint64 now, gint64 delay)
+{
+    Trial *trial = get_current_trial(ladder);
+
+    if (can_step_down(ladder)) {
+        step_down(ladder, error, delay);
+    }
+    g_clear_error(&trial->obstacle);
+    trial->obstacle = g_error_copy(error);
+    trial->retry_at = delay > 0 ? now + delay : NEVER;
+    get_current_record(ladder)->has_failures = TRUE;
 }
 
 void sc_ladder_give_up(ScLadder *ladder, const GError *error, gint64 now)
 {
-    Trial *trial = get_current_trial(ladder);
-    const Rung *rung = get_rung(ladder, ladder->current);
-
-    /* It had worked for longer than it takes to try it again. */
-    if (trial->given_up_at > 0 &&
-        now - trial->given_up_at > trial->retry_delay + SC_LADDER_FAILURE_WINDOW) {
-        trial->retry_delay = SC_LADDER_RETRY;
-    }
-    g_clear_error(&trial->obstacle);
-    trial->obstacle = g_error_copy(error);
-    trial->given_up_at = now;
-    trial->retry_at = now + trial->retry_delay;
-    trial->retry_delay = MIN(trial->retry_delay * 2, SC_LADDER_RETRY_MAX);
-    if (ladder->current + 1 < ladder->rungs->len) {
-        g_autofree char *target = sc_target_to_string(&get_current_record(ladder)->target);
-
-        ladder->step_downs++;
-        g_message("%s encoder given up for %s: %s", rung->impl->name, target, error->message);
-    }
+    take_out(ladder, error, now, 0);
 }
 
-gint64 sc_ladder_note_failure(ScLadder *ladder, const GError *error, gint64 now)
+gint64 sc_ladder_note_failure(ScLadder *ladder, const GError *error, gint64 since, gint64 now)
 {
     Trial *trial = get_current_trial(ladder);
+    gboolean has_lower = can_step_down(ladder);
     guint trials = get_rung(ladder, ladder->current)->impl->trials;
+    gint64 delay;
 
     if (now - trial->last_failure > SC_LADDER_FAILURE_WINDOW) {
         trial->failures = 0;
+        trial->failing_since = 0;
     }
+    get_current_record(ladder)->has_failures = TRUE;
     trial->last_failure = now;
     trial->failures++;
-    if (trial->failures >= (trial->proven ? SC_LADDER_MAX_FAILURES : trials)) {
+    if (trial->failing_since == 0) {
+        trial->failing_since = since;
+    }
+    delay = MIN(SC_LADDER_BACKOFF << MIN(trial->failures - 1, 16), SC_LADDER_BACKOFF_MAX);
+    if (has_lower ? now - trial->failing_since >= SC_LADDER_FAILING
+                  : trial->failures >= (trial->proven ? SC_LADDER_MAX_FAILURES : trials)) {
         sc_ladder_give_up(ladder, error, now);
         return 0;
     }
-    return (gint64)SC_LADDER_BACKOFF << (trial->failures - 1);
+    if (has_lower) {
+        take_out(ladder, error, now, delay);
+        return 0;
+    }
+    return delay;
 }
 
 guint64 sc_ladder_get_step_downs(const ScLadder *ladder)
 {
     return ladder->step_downs;
+}
+
+const char *sc_ladder_get_step_down_reason(const ScLadder *ladder)
+{
+    return ladder->step_down_reason;
 }
 
 guint sc_ladder_get_length(const ScLadder *ladder)

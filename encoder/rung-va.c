@@ -247,7 +247,7 @@ static ScPipeline *open_upload(const ScRungRequest *request, char **label, GErro
 const ScRungImpl sc_rung_va_dmabuf = {
     .name = "va-dmabuf",
     .copies = FALSE,
-    .trials = 1,
+    .trials = SC_LADDER_MAX_FAILURES,
     .check = check_dmabuf,
     .open = open_dmabuf,
     .needs_device = TRUE,
@@ -257,7 +257,7 @@ const ScRungImpl sc_rung_va_dmabuf = {
 const ScRungImpl sc_rung_va_upload = {
     .name = "va-upload",
     .copies = TRUE,
-    .trials = 1,
+    .trials = SC_LADDER_MAX_FAILURES,
     .check = check,
     .open = open_upload,
     .needs_device = TRUE,

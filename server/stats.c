@@ -3,23 +3,36 @@
 
 #define U64 G_GUINT64_FORMAT
 
+/* Of whatever it consists, it stays one word of one line. */
+static void append_quoted(GString *line, const char *name, const char *text)
+{
+    g_autofree char *plain = g_strdelimit(g_strdup(text), "\"\n\r", '\'');
+
+    g_string_append_printf(line, " %s=\"%s\"", name, plain);
+}
+
 static void append_stream(GString *line, const ScStream *stream, ScCodec codec)
 {
     ScStreamCounts stream_counts;
     ScEncoderCounts encoder_counts;
+    const ScEncoder *encoder = sc_stream_get_encoder(stream);
+    const char *reason = sc_encoder_get_step_down_reason(encoder);
 
     sc_stream_get_counts(stream, &stream_counts);
-    sc_encoder_get_counts(sc_stream_get_encoder(stream), &encoder_counts);
-    g_string_append_printf(line,
-                           " codec=%s rung=\"%s\" encoded=%" U64 " absorbed=%" U64 " replaced=%" U64
-                           " skipped=%" U64 " repeated=%" U64 " packets=%" U64 " keys=%" U64
-                           " bytes=%" U64 " encode_us=%" U64 " step_downs=%" U64,
-                           sc_codec_name(codec), sc_encoder_get_rung(sc_stream_get_encoder(stream)),
-                           stream_counts.encoded, stream_counts.absorbed, stream_counts.replaced,
-                           stream_counts.skipped, stream_counts.repeated, encoder_counts.pictures,
-                           encoder_counts.key_frames, encoder_counts.bytes,
-                           encoder_counts.encode_us / MAX(encoder_counts.pictures, 1),
-                           encoder_counts.step_downs);
+    sc_encoder_get_counts(encoder, &encoder_counts);
+    g_string_append_printf(line, " codec=%s", sc_codec_name(codec));
+    append_quoted(line, "rung", sc_encoder_get_rung(encoder));
+    g_string_append_printf(
+        line,
+        " encoded=%" U64 " absorbed=%" U64 " replaced=%" U64 " skipped=%" U64 " repeated=%" U64
+        " packets=%" U64 " keys=%" U64 " bytes=%" U64 " encode_us=%" U64 " step_downs=%" U64,
+        stream_counts.encoded, stream_counts.absorbed, stream_counts.replaced,
+        stream_counts.skipped, stream_counts.repeated, encoder_counts.pictures,
+        encoder_counts.key_frames, encoder_counts.bytes,
+        encoder_counts.encode_us / MAX(encoder_counts.pictures, 1), encoder_counts.step_downs);
+    if (reason != NULL) {
+        append_quoted(line, "step_down_reason", reason);
+    }
 }
 
 char *sc_stats_format(const ScHead *head, const ScAudienceCounts *viewers)

@@ -145,9 +145,10 @@ class Case(unittest.TestCase):
         self.processes.append(process)
         return process
 
-    def start_scancast(self, *arguments, listen="127.0.0.1:0"):
-        """A daemon that listens; its .address is what a client connects to."""
-        scancast = self.start(os.path.join(BUILD, "scancast"), f"--listen={listen}", *arguments)
+    def start_scancast(self, *arguments, listen="127.0.0.1:0", wrapper=(), env=None):
+        """A daemon that listens, run by @wrapper; its .address is what a client connects to."""
+        command = [*wrapper, os.path.join(BUILD, "scancast"), f"--listen={listen}", *arguments]
+        scancast = self.start(*command, env=env)
         scancast.address = scancast.wait_for(r"^listening on (\S+)$").group(1)
         return scancast
 
