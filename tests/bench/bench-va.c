@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What zero copy costs besides the GPU: on the software VA driver, which tells when it works. How
+ * much longer than that a guest is held; Scancast's CPU time against a bare GStreamer pipeline on
+ * the same buffers; and what viewers and guests notice when the driver fails.
+ *
+ * The driver's encoder takes CPU time where a GPU would take none, on both sides of the ratio; so
+ * the difference is printed, too.
+ */
+#include "capture/error.h"
+#include "encoder/encoder-impl.h"
+#include "encoder/gst-dmabuf.h"
+#include "server/stream.h"
+#include "tests/bench/content.h"
+#include "tests/va-lab/lab.h"
+
+#include <drm_fourcc.h>
+#include <gst/allocators/gstdmabuf.h>
+#include <gst/app/gstappsink.h>
+#include <gst/app/gstappsrc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define N_PICTURES 200
+#define N_WARM_UP 10 /* not counted: pipelines are built, memory is touched for the first time */
+#define N_STEP_DOWN 120
+#define BITRATE_KBIT 8000
+#define FPS 60
+
+/* The fragment of encoder/rung-va.c, as anybody would write it on a command line. */
+#define PEER                                                                                       \
+    "appsrc name=src format=time is-live=true ! vapostproc ! "                                     \
+    "video/x-raw(memory:VAMemory),format=NV12,colorimetry=bt709 ! vah264enc rate-control=cbr "     \
+    "b-frames=0 ref-frames=1 target-usage=7 key-int-max=1024 cpb-size=%u bitrate=%u ! "            \
+    "video/x-h264,stream-format=byte-stream,alignment=au,profile=main ! "                          \
+    "appsink name=sink sync=false"
+
+/* The guest's buffer. */
+typedef struct {
+    int width, height;
+    ScLabBuffer *memory;
+    ScScanout *scanout;
+    ScTarget target;
+    pixman_region32_t damage;
+    guint number; /* of the picture drawn last */
+} Screen;
+
+typedef struct {
+    gint64 cpu; /* microseconds, added up */
+    gint64 hold[N_PICTURES];
+    gint64 driver[N_PICTURES]; /* from the beginning of its conversion to the end of its encode */
+} Result;
+
+static void screen_init(Screen *screen, int width, int height)
+{
+    ScDmabufLayout layout = {
+        .width = (guint32)width,
+        .height = (guint32)height,
+        .fourcc = DRM_FORMAT_XRGB8888,
+        .modifier = DRM_FORMAT_MOD_LINEAR,
+        .n_planes = 1,
+        .planes[0].stride = (guint32)width * 4,
+    };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ScDmabuf) dmabuf = NULL;
+
+    *screen = (Screen){ .width = width, .height = height };
+    screen->memory = sc_lab_buffer_new((gsize)width * (gsize)height * 4);
+    layout.planes[0].fd = dup(screen->memory->fd);
+    dmabuf = sc_dmabuf_new(&layout, &error);
+    g_assert_no_error(error);
+    screen->scanout = sc_scanout_new_dmabuf(dmabuf, FALSE);
+    sc_target_init(&screen->target, screen->scanout);
+    pixman_region32_init(&screen->damage);
+}
+
+static void screen_clear(Screen *screen)
+{
+    pixman_region32_fini(&screen->damage);
+    sc_scanout_unref(screen->scanout);
+    sc_lab_buffer_free(screen->memory);
+}
+
+static void screen_draw(Screen *screen)
+{
+    bench_content_draw(BENCH_DESKTOP, (guint32 *)screen->memory->data, screen->width,
+                       screen->height, screen->number++, &screen->damage);
+}
+
+static gint64 cpu_time(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * G_USEC_PER_SEC +
+           usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+}
+
+static void init_config(ScEncoderConfig *config, ScEncoderKind kind, guint max_fps)
+{
+    *config = (ScEncoderConfig){
+        .codec = SC_CODEC_H264,
+        .kind = kind,
+        .bitrate_kbit = BITRATE_KBIT,
+        .max_fps = max_fps,
+    };
+}
+
+/* ---- Scancast ---------------------------------------------------------------------------- */
+
+static void on_packet(ScPacket *packet, gpointer data)
+{
+    *(gboolean *)data = TRUE;
+}
+
+static void on_trouble(const GError *error, gpointer data)
+{
+    g_error("the encoder failed: %s", error->message);
+}
+
+static void on_flushed(ScFlushResult result, gpointer data)
+{
+    g_assert_cmpint(result, ==, SC_FLUSH_DONE);
+    *(gint64 *)data = g_get_monotonic_time();
+}
+
+/* The last @n pictures of the trace. */
+static void read_driver_times(ScLabTrace *trace, gint64 *times, guint n)
+{
+    guint n_begun, n_ended;
+
+    sc_lab_trace_read(trace);
+    n_begun = sc_lab_trace_count(trace, "vpp-begin", NULL);
+    n_ended = sc_lab_trace_count(trace, "encode-end", NULL);
+    for (guint i = 0; i < n; i++) {
+        times[i] = sc_lab_trace_find(trace, n_ended - n + i, "encode-end", NULL)->time -
+                   sc_lab_trace_find(trace, n_begun - n + i, "vpp-begin", NULL)->time;
+    }
+}
+
+static void run_scancast(Screen *screen, ScLabTrace *trace, Result *result)
+{
+    static const ScEncoderListener listener = { on_packet, on_trouble, on_trouble };
+    ScEncoderConfig config;
+    gboolean arrived = FALSE;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ScEncoder) encoder = NULL;
+
+    init_config(&config, SC_ENCODER_VA, FPS);
+    encoder = sc_encoder_new(&config, &listener, &arrived, &error);
+    g_assert_no_error(error);
+    for (guint i = 0; i < N_WARM_UP + N_PICTURES; i++) {
+        gint64 cpu, start, released = 0;
+        ScFlush *flush = sc_flush_new(on_flushed, &released);
+        ScFrame *frame;
+
+        screen_draw(screen);
+        arrived = FALSE;
+        cpu = cpu_time();
+        start = g_get_monotonic_time();
+        frame = sc_frame_new(screen->scanout, &screen->damage, flush);
+        sc_flush_unref(flush);
+        g_assert_true(sc_encoder_submit(encoder, frame, FALSE, &error));
+        sc_frame_unref(frame);
+        while (!arrived) {
+            g_main_context_iteration(NULL, TRUE);
+        }
+        if (i >= N_WARM_UP) {
+            result->cpu += cpu_time() - cpu;
+            result->hold[i - N_WARM_UP] = released - start;
+        }
+    }
+    g_assert_true(g_str_has_prefix(sc_encoder_get_rung(encoder), "va-dmabuf "));
+    read_driver_times(trace, result->driver, N_PICTURES);
+}
+
+/* ---- the bare pipeline ------------------------------------------------------------------- */
+
+static GstBuffer *wrap(const Screen *screen, GstAllocator *allocator, guint number)
+{
+    gsize offsets[GST_VIDEO_MAX_PLANES] = { 0 };
+    gint strides[GST_VIDEO_MAX_PLANES] = { screen->width * 4 };
+    GstBuffer *buffer = gst_buffer_new();
+
+    gst_buffer_append_memory(
+        buffer, gst_dmabuf_allocator_alloc_with_flags(allocator, screen->memory->fd,
+                                                      screen->memory->size,
+                                                      GST_FD_MEMORY_FLAG_DONT_CLOSE));
+    gst_buffer_add_video_meta_full(buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_BGRx,
+                                   (guint)screen->width, (guint)screen->height, 1, offsets,
+                                   strides);
+    GST_BUFFER_PTS(buffer) = gst_util_uint64_scale(number, GST_SECOND, FPS);
+    return buffer;
+}
+
+static void run_peer(Screen *screen, Result *result)
+{
+    g_autofree char *description =
+        g_strdup_printf(PEER, (guint)(screen->width * screen->height / 2000 + 1), BITRATE_KBIT);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GstElement) pipeline = gst_parse_launch(description, &error);
+    g_autoptr(GstAllocator) allocator = gst_dmabuf_allocator_new();
+    g_autoptr(GstCaps) caps = sc_gst_dmabuf_get_caps(&screen->target, FPS, NULL);
+    g_autoptr(GstElement) src = NULL;
+    g_autoptr(GstElement) sink = NULL;
+
+    g_assert_no_error(error);
+    src = gst_bin_get_by_name(GST_BIN(pipeline), "src");
+    sink = gst_bin_get_by_name(GST_BIN(pipeline), "sink");
+    gst_app_src_set_caps(GST_APP_SRC(src), caps);
+    gst_element_set_state(pipeline, GST_STATE_PLAYING);
+    for (guint i = 0; i < N_WARM_UP + N_PICTURES; i++) {
+        GstSample *sample;
+        gint64 cpu, start;
+
+        screen_draw(screen);
+        cpu = cpu_time();
+        start = g_get_monotonic_time();
+        gst_app_src_push_buffer(GST_APP_SRC(src), wrap(screen, allocator, i));
+        sample = gst_app_sink_pull_sample(GST_APP_SINK(sink));
+        g_assert_nonnull(sample);
+        gst_sample_unref(sample);
+        if (i >= N_WARM_UP) {
+            result->hold[i - N_WARM_UP] = g_get_monotonic_time() - start;
+            result->cpu += cpu_time() - cpu;
+        }
+    }
+    gst_element_set_state(pipeline, GST_STATE_NULL);
+}
+
+/* ---- both -------------------------------------------------------------------------------- */
+
+static int compare_times(const void *a, const void *b)
+{
+    gint64 x = *(const gint64 *)a, y = *(const gint64 *)b;
+
+    return (x > y) - (x < y);
+}
+
+static gint64 median(gint64 *times)
+{
+    qsort(times, N_PICTURES, sizeof(*times), compare_times);
+    return times[N_PICTURES / 2];
+}
+
+static void bench_encode(int width, int height)
+{
+    g_autoptr(ScLabTrace) trace = sc_lab_trace_new();
+    g_autofree Result *ours = g_new0(Result, 1);
+    g_autofree Result *peers = g_new0(Result, 1);
+    gint64 more[N_PICTURES];
+    Screen screen;
+
+    screen_init(&screen, width, height);
+    run_scancast(&screen, trace, ours);
+    screen.number = 0;
+    run_peer(&screen, peers);
+    for (guint i = 0; i < N_PICTURES; i++) {
+        more[i] = ours->hold[i] - ours->driver[i];
+    }
+    printf("va hold   %4dx%-4d  guest held %6.2f ms, driver busy %6.2f ms, %.2f ms more (goal 0.30)"
+           "  bare pipeline %6.2f ms\n",
+           width, height, (double)median(ours->hold) / 1000, (double)median(ours->driver) / 1000,
+           (double)median(more) / 1000, (double)median(peers->hold) / 1000);
+    printf("va encode %4dx%-4d  CPU per picture %6.2f ms, bare pipeline %6.2f ms, ratio %.2f "
+           "(goal 1.10), difference %.2f ms\n",
+           width, height, (double)ours->cpu / N_PICTURES / 1000,
+           (double)peers->cpu / N_PICTURES / 1000, (double)ours->cpu / (double)peers->cpu,
+           (double)(ours->cpu - peers->cpu) / N_PICTURES / 1000);
+    fflush(stdout);
+    screen_clear(&screen);
+}
+
+/* ---- stepping down ----------------------------------------------------------------------- */
+
+/* A guest that draws when it may, and a viewer. */
+typedef struct {
+    Screen screen;
+    ScStream *stream;
+    gint64 drawn_at[N_STEP_DOWN];
+    gboolean seen[N_STEP_DOWN];
+    guint n_drawn, n_keys;
+    gint64 last_packet, longest_gap;
+    gint64 released, longest_hold;
+} Show;
+
+static void on_stream_packet(ScPacket *packet, gpointer data)
+{
+    Show *show = data;
+    const ScPacketInfo *info = sc_packet_get_info(packet);
+    gint64 now = g_get_monotonic_time();
+
+    for (guint i = show->n_drawn; i-- > 0;) {
+        if (show->drawn_at[i] <= info->capture_time) {
+            show->seen[i] = TRUE;
+            break;
+        }
+    }
+    /* The first one opens devices. */
+    if (show->last_packet > 0) {
+        show->longest_gap = MAX(show->longest_gap, now - show->last_packet);
+    }
+    show->last_packet = now;
+    show->n_keys += info->is_key;
+}
+
+static void draw_next(Show *show)
+{
+    ScFlush *flush = sc_flush_new(on_flushed, &show->released);
+    ScFrame *frame;
+
+    screen_draw(&show->screen);
+    show->drawn_at[show->n_drawn++] = g_get_monotonic_time();
+    show->released = 0;
+    frame = sc_frame_new(show->screen.scanout, &show->screen.damage, flush);
+    sc_flush_unref(flush);
+    sc_stream_offer(show->stream, frame);
+    sc_frame_unref(frame);
+}
+
+/* Wakes run_show(). */
+static gboolean on_tick(gpointer data)
+{
+    return G_SOURCE_CONTINUE;
+}
+
+/* Two seconds, after the first picture. */
+static void run_show(Show *show)
+{
+    guint tick = g_timeout_add(1, on_tick, NULL);
+    gint64 start = 0, due = 0;
+
+    while (show->n_drawn < N_STEP_DOWN || show->released == 0 || due > g_get_monotonic_time()) {
+        gint64 now = g_get_monotonic_time();
+
+        if ((show->n_drawn == 0 || show->released > 0) && now >= due &&
+            show->n_drawn < N_STEP_DOWN) {
+            start = show->n_drawn == 1 ? now : start;
+            draw_next(show);
+            due = start + (gint64)show->n_drawn * G_USEC_PER_SEC / FPS;
+        }
+        g_main_context_iteration(NULL, TRUE);
+        if (show->n_drawn > 1 && show->released > 0) {
+            show->longest_hold =
+                MAX(show->longest_hold, show->released - show->drawn_at[show->n_drawn - 1]);
+        }
+    }
+    g_source_remove(tick);
+}
+
+/* A driver that fails after half a second: for one picture, or for good. */
+static void bench_step_down(const char *what, guint n_encodes, gboolean for_good)
+{
+    g_autofree char *failing =
+        g_strdup_printf(for_good ? "%u-" : "%u", n_encodes + N_STEP_DOWN / 4);
+    g_autofree Show *show = g_new0(Show, 1);
+    g_autoptr(GError) error = NULL;
+    ScEncoderConfig config;
+    ScEncoderCounts counts;
+    guint n_lost = 0;
+
+    g_setenv("SCANCAST_VA_FAIL_ENCODES", failing, TRUE);
+    init_config(&config, SC_ENCODER_AUTO, 2 * FPS); /* no picture comes too early */
+    screen_init(&show->screen, 1280, 720);
+    show->stream = sc_stream_new(&config, on_stream_packet, show, &error);
+    g_assert_no_error(error);
+    sc_stream_set_viewers(show->stream, 1, 1);
+    sc_stream_set_scanout(show->stream, show->screen.scanout);
+    run_show(show);
+    sc_encoder_get_counts(sc_stream_get_encoder(show->stream), &counts);
+    g_assert_cmpuint(counts.step_downs, >, 0);
+    for (guint i = 0; i < N_STEP_DOWN; i++) {
+        n_lost += !show->seen[i];
+    }
+    printf("va step down, %-12s %u of %d frames lost (goal 0), %" G_GUINT64_FORMAT
+           " steps down, %u key frames; %.1f ms between packets and guest held %.1f ms at most\n",
+           what, n_lost, N_STEP_DOWN, counts.step_downs, show->n_keys,
+           (double)show->longest_gap / 1000, (double)show->longest_hold / 1000);
+    fflush(stdout);
+    sc_stream_free(show->stream);
+    screen_clear(&show->screen);
+}
+
+int main(int argc, char **argv)
+{
+    sc_lab_enter(argv);
+    gst_init(&argc, &argv);
+    bench_encode(1280, 720);
+    bench_encode(1920, 1080);
+    /* The driver counts from the start of the process. */
+    bench_step_down("one picture:", 4 * (N_WARM_UP + N_PICTURES), FALSE);
+    bench_step_down("for good:", 4 * (N_WARM_UP + N_PICTURES) + N_STEP_DOWN, TRUE);
+    return 0;
+}
