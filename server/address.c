@@ -2,14 +2,13 @@
 #include "server/address.h"
 
 #include "capture/error.h"
+#include "capture/unix-socket.h"
 
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define DEFAULT_HOST "127.0.0.1"
@@ -33,9 +32,7 @@ static int bind_and_listen(int family, const struct sockaddr *name, socklen_t le
     if (fd < 0) {
         return -1;
     }
-    if (family != AF_UNIX) {
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    }
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (bind(fd, name, length) == 0 && listen(fd, BACKLOG) == 0) {
         return fd;
     }
@@ -43,70 +40,6 @@ static int bind_and_listen(int family, const struct sockaddr *name, socklen_t le
     close(fd);
     errno = failure;
     return -1;
-}
-
-/* Whether a server answers behind the socket file. */
-static gboolean is_answered(const struct sockaddr_un *name)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    gboolean answered;
-
-    if (fd < 0) {
-        return TRUE; /* not known: leave the file alone */
-    }
-    /* EAGAIN: its backlog is full. */
-    answered =
-        connect(fd, (const struct sockaddr *)name, sizeof *name) == 0 || errno != ECONNREFUSED;
-    close(fd);
-    return answered;
-}
-
-static gboolean clear_path(const struct sockaddr_un *name, GError **error)
-{
-    struct stat status;
-
-    if (lstat(name->sun_path, &status) != 0) {
-        return TRUE; /* free, or bind() will say why not */
-    }
-    if (!S_ISSOCK(status.st_mode)) {
-        g_set_error(error, SC_ERROR, SC_ERROR_FAILED,
-                    "cannot listen on unix:%s: the file exists and is no socket; "
-                    "remove it or choose another path",
-                    name->sun_path);
-        return FALSE;
-    }
-    if (is_answered(name)) {
-        g_set_error(error, SC_ERROR, SC_ERROR_FAILED,
-                    "cannot listen on unix:%s: it is in use by another program; "
-                    "stop that or choose another path",
-                    name->sun_path);
-        return FALSE;
-    }
-    unlink(name->sun_path);
-    return TRUE;
-}
-
-static int bind_unix(const char *path, GError **error)
-{
-    struct sockaddr_un name = { .sun_family = AF_UNIX };
-    int fd;
-
-    if (path[0] == '\0' || strlen(path) >= sizeof name.sun_path) {
-        g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
-                    "cannot listen on 'unix:%s': the path must have 1 to %zu bytes", path,
-                    sizeof name.sun_path - 1);
-        return -1;
-    }
-    strcpy(name.sun_path, path);
-    if (!clear_path(&name, error)) {
-        return -1;
-    }
-    fd = bind_and_listen(AF_UNIX, (const struct sockaddr *)&name, sizeof name);
-    if (fd < 0) {
-        g_set_error(error, SC_ERROR, SC_ERROR_FAILED, "cannot listen on unix:%s: %s", path,
-                    g_strerror(errno));
-    }
-    return fd;
 }
 
 static gboolean split_address(const char *address, char **host, char **port, GError **error)
@@ -204,7 +137,7 @@ int sc_address_listen(const char *address, char **bound, char **path, GError **e
     if (g_str_has_prefix(address, "unix:")) {
         const char *file = address + strlen("unix:");
 
-        fd = bind_unix(file, error);
+        fd = sc_unix_socket_listen(file, error);
         if (fd >= 0) {
             *path = g_strdup(file);
             *bound = g_strdup(address);
