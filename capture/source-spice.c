@@ -8,6 +8,7 @@
  * idle sources there; nothing here runs on another thread.
  */
 #include "capture/error.h"
+#include "capture/loop.h"
 #include "capture/source-impl.h"
 #include "capture/spice-cursor.h"
 #include "capture/spice-display.h"
@@ -105,7 +106,7 @@ static void drop_link(SpiceSource *self)
     g_ptr_array_set_size(self->channels, 0);
     end_channels(self->session);
     g_clear_pointer(&self->hangup, sc_spice_hangup_free);
-    g_idle_add_full(G_PRIORITY_LOW, bury_session, g_steal_pointer(&self->session), g_object_unref);
+    sc_loop_add_idle(G_PRIORITY_LOW, bury_session, g_steal_pointer(&self->session), g_object_unref);
 }
 
 /* Takes @reason. */

@@ -3,7 +3,7 @@
  * One connection's cursor channel, for capture/source-spice.c only: the guest's pointer becomes
  * cursor shapes and positions of the source.
  *
- * Thread: the owner thread, which runs the default main context.
+ * Thread: the owner thread.
  */
 #pragma once
 

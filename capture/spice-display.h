@@ -5,7 +5,7 @@
  *
  * Fence:    each gl-draw is one flush, and one DONE goes back when it completes, whatever the
  *           result; a DONE too many makes libspice-server close the link.
- * Thread:   the owner thread, which runs the default main context.
+ * Thread:   the owner thread.
  */
 #pragma once
 

@@ -47,7 +47,7 @@ ScSpiceHangup *sc_spice_hangup_new(SpiceChannel *channel, int fd, void (*func)(g
     self->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     self->watch = g_unix_fd_source_new(self->fd, G_IO_HUP);
     g_source_set_callback(self->watch, G_SOURCE_FUNC(on_hangup), self, NULL);
-    g_source_attach(self->watch, NULL);
+    g_source_attach(self->watch, g_main_context_get_thread_default());
     return self;
 }
 

@@ -8,7 +8,7 @@
  * is always ready then and has a higher priority than the idle sources that would tell us the end
  * of any channel.
  *
- * Thread: the owner thread, which runs the default main context.
+ * Thread: the owner thread.
  */
 #pragma once
 

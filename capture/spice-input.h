@@ -4,7 +4,7 @@
  * inputs channel, the pointer mode through the main channel. The functions of capture/source.h that
  * send input end here; they do nothing until the VMM has said hello on the inputs channel.
  *
- * Thread: the owner thread, which runs the default main context.
+ * Thread: the owner thread.
  */
 #pragma once
 

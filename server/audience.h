@@ -4,8 +4,8 @@
  * and the pointer to them and their input, merged, to whoever shows the output; remembers what a
  * viewer that comes late must be told.
  *
- * Thread: the owner thread, running the default main context. The listener is called from the main
- *         loop, demand() also from inside sc_audience_send(), and input from sc_audience_free().
+ * Thread: the owner thread. The listener is called from the main loop, demand() also from inside
+ *         sc_audience_send(), and input from sc_audience_free().
  */
 #pragma once
 

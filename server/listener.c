@@ -2,11 +2,11 @@
 #include "server/listener.h"
 
 #include "capture/error.h"
+#include "capture/loop.h"
 #include "capture/timer.h"
 #include "server/address.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <spice/enums.h>
 #include <spice/protocol.h>
 #include <string.h>
@@ -190,7 +190,7 @@ static void on_pause_over(gpointer data)
 {
     ScListener *listener = data;
 
-    listener->accept_id = g_unix_fd_add(listener->fd, G_IO_IN, on_connection, listener);
+    listener->accept_id = sc_loop_add_fd(listener->fd, G_IO_IN, on_connection, listener);
 }
 
 ScListener *sc_listener_new(const char *address, ScListenerFunc func, gpointer data, GError **error)
@@ -214,8 +214,8 @@ ScListener *sc_listener_new(const char *address, ScListenerFunc func, gpointer d
                     listener->address, g_strerror(errno));
         return NULL;
     }
-    listener->epoll_id = g_unix_fd_add(listener->epoll_fd, G_IO_IN, on_waiting_readable, listener);
-    listener->accept_id = g_unix_fd_add(listener->fd, G_IO_IN, on_connection, listener);
+    listener->epoll_id = sc_loop_add_fd(listener->epoll_fd, G_IO_IN, on_waiting_readable, listener);
+    listener->accept_id = sc_loop_add_fd(listener->fd, G_IO_IN, on_connection, listener);
     return g_steal_pointer(&listener);
 }
 
@@ -227,8 +227,8 @@ void sc_listener_free(ScListener *listener)
     while (listener->waiting.head != NULL) {
         close(stop_waiting(listener, listener->waiting.head));
     }
-    g_clear_handle_id(&listener->accept_id, g_source_remove);
-    g_clear_handle_id(&listener->epoll_id, g_source_remove);
+    g_clear_handle_id(&listener->accept_id, sc_loop_remove);
+    g_clear_handle_id(&listener->epoll_id, sc_loop_remove);
     sc_timer_free(listener->deadline_timer);
     sc_timer_free(listener->pause_timer);
     if (listener->epoll_fd >= 0) {

@@ -3,7 +3,7 @@
  * Accepts connections and finds out, without reading it, which client each belongs to: the SPICE
  * link message begins with the connection id (0 for a new client).
  *
- * Thread:  the owner thread; the callback runs in the default main context.
+ * Thread:  the owner thread; the callback runs from the main loop.
  * Hostile: a connection that does not send a valid link header within 10 s is closed; at most 64
  *          may be waiting, the oldest goes first. Only a new client may open a main channel, and it
  *          must: anything else is a migration, which libspice-server trusts.

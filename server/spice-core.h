@@ -2,7 +2,7 @@
 /*
  * libspice-server's event loop on top of the GLib main context: timers, watches, channel events.
  *
- * Thread: libspice-server calls it from the thread that runs the default main context.
+ * Thread: the owner thread, from which libspice-server calls it; its main context is the thread default.
  */
 #pragma once
 

@@ -2,6 +2,7 @@
 #include "server/stream-device.h"
 
 #include "capture/error.h"
+#include "capture/loop.h"
 #include "server/spice-compat.h"
 
 #include <spice/enums.h>
@@ -264,7 +265,7 @@ static gboolean on_wake(gpointer data)
 static gboolean may_read(ScStreamDevice *device)
 {
     if (!device->is_waking && has_message(device) && device->wake_id == 0) {
-        device->wake_id = g_idle_add_full(G_PRIORITY_DEFAULT, on_wake, device, NULL);
+        device->wake_id = sc_loop_add_idle(G_PRIORITY_DEFAULT, on_wake, device, NULL);
     }
     return device->is_waking && device->answer_id == 0;
 }
@@ -317,7 +318,7 @@ static void handle_start_stop(ScStreamDevice *device, const guint8 *body, gsize 
         }
     }
     if (device->answer_id == 0) {
-        device->answer_id = g_idle_add_full(G_PRIORITY_DEFAULT, answer, device, NULL);
+        device->answer_id = sc_loop_add_idle(G_PRIORITY_DEFAULT, answer, device, NULL);
     }
 }
 
@@ -423,8 +424,8 @@ void sc_stream_device_free(ScStreamDevice *device)
     if (device == NULL) {
         return;
     }
-    g_clear_handle_id(&device->answer_id, g_source_remove);
-    g_clear_handle_id(&device->wake_id, g_source_remove);
+    g_clear_handle_id(&device->answer_id, sc_loop_remove);
+    g_clear_handle_id(&device->wake_id, sc_loop_remove);
     message_clear(&device->message);
     g_queue_clear_full(&device->packets, (GDestroyNotify)sc_packet_unref);
     sc_cursor_unref(device->cursor);

@@ -2,6 +2,7 @@
 #include "server/viewer.h"
 
 #include "capture/error.h"
+#include "capture/loop.h"
 #include "capture/timer.h"
 #include "server/address.h"
 #include "server/client-mouse.h"
@@ -85,7 +86,7 @@ static void tell_closed(ScViewer *viewer)
      * that was read it leaks the client. So let its watches, which have a higher priority, go
      * first. */
     if (!viewer->closed && viewer->closed_id == 0) {
-        viewer->closed_id = g_idle_add_full(G_PRIORITY_HIGH_IDLE, on_closed, viewer, NULL);
+        viewer->closed_id = sc_loop_add_idle(G_PRIORITY_HIGH_IDLE, on_closed, viewer, NULL);
     }
 }
 
@@ -95,7 +96,7 @@ static void add_news(ScViewer *viewer, News news)
 {
     viewer->news |= news;
     if (viewer->news_id == 0) {
-        viewer->news_id = g_idle_add_full(G_PRIORITY_DEFAULT, on_news, viewer, NULL);
+        viewer->news_id = sc_loop_add_idle(G_PRIORITY_DEFAULT, on_news, viewer, NULL);
     }
 }
 
@@ -386,8 +387,8 @@ void sc_viewer_free(ScViewer *viewer)
     sc_stream_device_free(viewer->device);
     sc_viewer_input_free(viewer->input);
 
-    g_clear_handle_id(&viewer->news_id, g_source_remove);
-    g_clear_handle_id(&viewer->closed_id, g_source_remove);
+    g_clear_handle_id(&viewer->news_id, sc_loop_remove);
+    g_clear_handle_id(&viewer->closed_id, sc_loop_remove);
     sc_timer_free(viewer->handshake_timer);
     g_array_unref(viewer->connections);
     g_free(viewer->peer);

@@ -7,7 +7,7 @@
  * Packets go through a bounded queue (server/outbox.h): a viewer that reads too slowly loses
  * packets up to the next key frame, and one that reads nothing for a minute is closed.
  *
- * Thread:   the owner thread; the listener is called in the default main context, never from inside
+ * Thread:   the owner thread; the listener is called from the main loop, never from inside
  *           a function of this header.
  * Signals:  the program must ignore SIGPIPE; libspice-server writes to sockets as if it did.
  */
