@@ -4,12 +4,13 @@
  * and input goes the other way. This file keeps the link: it connects, notices the end, and tries
  * again with increasing delay. What flows over the link is in capture/spice-*.c.
  *
- * spice-gtk runs its channels as coroutines in the default main context and emits its signals from
- * idle sources there; nothing here runs on another thread.
+ * spice-gtk runs its channels as coroutines in the owner's main context (see spice-context.h) and
+ * emits its signals from idle sources there; nothing here runs on another thread.
  */
 #include "capture/error.h"
 #include "capture/loop.h"
 #include "capture/source-impl.h"
+#include "capture/spice-context.h"
 #include "capture/spice-cursor.h"
 #include "capture/spice-display.h"
 #include "capture/spice-hangup.h"
@@ -345,6 +346,9 @@ static ScSource *spice_new(const char *address, GError **error)
         g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
                     "the path of a socket can have %zu bytes at most; choose a shorter one",
                     sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
+        return NULL;
+    }
+    if (!sc_spice_context_prepare(error)) {
         return NULL;
     }
     self = g_new0(SpiceSource, 1);
