@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "server/spice-compat.h"
 
+#include "capture/import.h"
+
 #include <dlfcn.h>
-#include <sys/syscall.h>
+#include <spice.h>
 #include <time.h>
-#include <unistd.h>
 
 /* How far libspice-server < 0.16 sets the client's clock back (MM_TIME_DELTA), in milliseconds. */
 #define CLOCK_SET_BACK 400
@@ -20,25 +21,13 @@
 #define MARGIN_H264 5
 #define MARGIN_MJPEG 100
 
-typedef int (*ClockGettime)(clockid_t clock, struct timespec *now);
-
 /* Nanoseconds; 0 except while a data message is stamped by this thread. */
 static _Thread_local gint64 set_back;
 
-/* The C library's clock_gettime(); NULL while the program is being loaded. Written once, before
- * main(). */
-static ClockGettime next_clock_gettime;
-
-__attribute__((constructor)) static void find_next_clock_gettime(void)
+/* The clock_gettime() that libspice-server calls. */
+static int get_time_set_back(clockid_t clock, struct timespec *now)
 {
-    __atomic_store_n(&next_clock_gettime, (ClockGettime)dlsym(RTLD_NEXT, "clock_gettime"),
-                     __ATOMIC_RELEASE);
-}
-
-int clock_gettime(clockid_t clock, struct timespec *now)
-{
-    ClockGettime next = __atomic_load_n(&next_clock_gettime, __ATOMIC_ACQUIRE);
-    int result = next != NULL ? next(clock, now) : (int)syscall(SYS_clock_gettime, clock, now);
+    int result = clock_gettime(clock, now);
 
     if (G_UNLIKELY(set_back != 0) && clock == CLOCK_MONOTONIC && result == 0) {
         gint64 then = now->tv_sec * G_GINT64_CONSTANT(1000000000) + now->tv_nsec - set_back;
@@ -49,18 +38,35 @@ int clock_gettime(clockid_t clock, struct timespec *now)
     return result;
 }
 
+static gboolean is_old_library(void)
+{
+    void *library = dlopen("libspice-server.so.1", RTLD_LAZY | RTLD_NOLOAD);
+    gboolean is_new = library != NULL && dlsym(library, "spice_qxl_gl_scanout2") != NULL;
+
+    if (library != NULL) {
+        dlclose(library);
+    }
+    return !is_new;
+}
+
+/* Whether it has to be made good, and can be. */
 static gboolean client_clock_is_set_back(void)
 {
     static gsize answer; /* 1: no, 2: yes */
 
     if (g_once_init_enter(&answer)) {
-        void *library = dlopen("libspice-server.so.1", RTLD_LAZY | RTLD_NOLOAD);
-        gboolean is_new = library != NULL && dlsym(library, "spice_qxl_gl_scanout2") != NULL;
+        g_autoptr(GError) error = NULL;
+        gboolean is_replaced = FALSE;
 
-        if (library != NULL) {
-            dlclose(library);
+        if (is_old_library()) {
+            is_replaced =
+                sc_import_replace(spice_server_new, "clock_gettime", get_time_set_back, &error);
         }
-        g_once_init_leave(&answer, is_new ? 1 : 2);
+        if (error != NULL) {
+            g_message("some clients will show pictures %d ms late: %s", CLOCK_SET_BACK,
+                      error->message);
+        }
+        g_once_init_leave(&answer, is_replaced ? 2 : 1);
     }
     return answer == 2;
 }

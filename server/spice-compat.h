@@ -14,10 +14,10 @@
  *    finds a decoded picture by that time. Were it the message of the picture before, which is
  *    shown and forgotten, the second picture of every stream would be lost.
  *
- * The stamp is changed by this file's clock_gettime(), which libspice-server finds before the C
- * library's where the program is linked with -export-dynamic. Elsewhere it is without effect.
+ * The stamp is changed by a clock_gettime() that libspice-server calls in the place of the C
+ * library's (capture/import.h).
  *
- * Thread: the owner thread; clock_gettime() any.
+ * Thread: the owner thread.
  */
 #pragma once
 
