@@ -270,7 +270,7 @@ static Client *find_connection(ScAudience *audience, guint32 connection_id, GErr
     return NULL;
 }
 
-static void on_connection(int fd, guint32 connection_id, gpointer data)
+static void on_connection(int fd, guint32 connection_id, const char *peer, gpointer data)
 {
     ScAudience *audience = data;
     g_autoptr(GError) error = NULL;
@@ -279,11 +279,11 @@ static void on_connection(int fd, guint32 connection_id, gpointer data)
 
     if (client == NULL) {
         close(fd);
-        g_message("a connection is refused: %s", error->message);
+        g_message("a connection of %s is refused: %s", peer, error->message);
         return;
     }
-    if (!sc_viewer_add_connection(client->viewer, fd, &error)) {
-        g_message("a connection failed: %s", error->message);
+    if (!sc_viewer_add_connection(client->viewer, fd, peer, &error)) {
+        g_message("a connection of %s failed: %s", peer, error->message);
         if (connection_id == 0) {
             g_ptr_array_remove(audience->clients, client);
         }

@@ -5,31 +5,50 @@
 #include "capture/loop.h"
 #include "capture/timer.h"
 #include "server/address.h"
+#include "server/pace.h"
+#include "server/relay.h"
 
 #include <errno.h>
-#include <spice/enums.h>
-#include <spice/protocol.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
-#define MAX_WAITING 64
-#define HEADER_TIMEOUT (10 * G_TIME_SPAN_SECOND)
+/* Connections that wait for their link message, or for their turn. */
+#define MAX_PENDING 64
+#define LINK_TIMEOUT (10 * G_TIME_SPAN_SECOND)
 
 /* How long to accept nothing when the process has no descriptor left: the connection stays in the
  * backlog and would be reported again at once. */
 #define ACCEPT_PAUSE G_TIME_SPAN_SECOND
 
-/* What must be there to judge a connection: the header, and of the message the connection id, the
- * channel's type and its number. */
-#define PEEK_SIZE (sizeof(SpiceLinkHeader) + offsetof(SpiceLinkMess, num_common_caps))
+/* What handing on may cost the thread: two viewers (of four connections each) at once on a slow
+ * core, then a quarter of its time. */
+#define PACE_BURST (300 * G_TIME_SPAN_MILLISECOND)
+#define PACE_SHARE 4
+
+/* A peer that has vanished without a word is given up after so many seconds: idle, it is asked
+ * from the tenth second on, four times. */
+#define GIVE_UP_AFTER 30
+#define KEEPALIVE_IDLE 10
+#define KEEPALIVE_INTERVAL 5
+#define KEEPALIVE_COUNT 4
+
+/* What the kernel takes from us and cannot send yet. More would only be delay. */
+#define MAX_UNSENT (128 * 1024)
 
 typedef struct {
-    int fd;
-    gint64 deadline;
-} Waiting;
+    ScListener *listener;
+    ScRelay *relay;
+    char *host;
+    guint32 connection_id;
+    gint64 deadline; /* while it is in the queue of those without a link message */
+    GQueue *queue;   /* where it is */
+    GList *link;
+} Connection;
 
 struct ScListener {
     ScListenerFunc func;
@@ -41,22 +60,35 @@ struct ScListener {
     guint accept_id; /* 0 while pausing */
     ScTimer *pause_timer;
 
-    /* Edge-triggered: an incomplete header stays readable, but is reported once. */
-    int epoll_fd;
-    guint epoll_id;
-    GQueue waiting; /* of Waiting, the oldest first */
+    /* Of Connection, the oldest first: without a link message, waiting for their turn, handed on.
+     */
+    GQueue waiting, linked, open;
     ScTimer *deadline_timer;
+    ScPace pace;
+    ScTimer *pace_timer;
 };
 
-typedef enum {
-    HEADER_INCOMPLETE,
-    HEADER_INVALID,
-    HEADER_COMPLETE,
-} HeaderState;
+static void connection_enqueue(Connection *connection, GQueue *queue)
+{
+    if (connection->queue != NULL) {
+        g_queue_delete_link(connection->queue, connection->link);
+    }
+    g_queue_push_tail(queue, connection);
+    connection->queue = queue;
+    connection->link = queue->tail;
+}
+
+static void connection_free(Connection *connection)
+{
+    g_queue_delete_link(connection->queue, connection->link);
+    sc_relay_free(connection->relay);
+    g_free(connection->host);
+    g_free(connection);
+}
 
 static void update_deadline(ScListener *listener)
 {
-    Waiting *oldest = g_queue_peek_head(&listener->waiting);
+    const Connection *oldest = g_queue_peek_head(&listener->waiting);
 
     if (oldest != NULL) {
         sc_timer_set_at(listener->deadline_timer, oldest->deadline);
@@ -65,115 +97,212 @@ static void update_deadline(ScListener *listener)
     }
 }
 
-/* Ends the wait of @link and returns its descriptor, which is the caller's. */
-static int stop_waiting(ScListener *listener, GList *link)
-{
-    g_autofree Waiting *waiting = link->data;
-
-    epoll_ctl(listener->epoll_fd, EPOLL_CTL_DEL, waiting->fd, NULL);
-    g_queue_delete_link(&listener->waiting, link);
-    update_deadline(listener);
-    return waiting->fd;
-}
-
 static void on_deadline(gpointer data)
 {
     ScListener *listener = data;
     gint64 now = g_get_monotonic_time();
-    GList *link;
+    Connection *oldest;
 
-    while ((link = listener->waiting.head) != NULL && ((Waiting *)link->data)->deadline <= now) {
-        g_debug("closing a connection: no SPICE link header within %d s",
-                (int)(HEADER_TIMEOUT / G_TIME_SPAN_SECOND));
-        close(stop_waiting(listener, link));
+    while ((oldest = g_queue_peek_head(&listener->waiting)) != NULL && oldest->deadline <= now) {
+        g_debug("closing a connection of %s: no SPICE link message within %d s", oldest->host,
+                (int)(LINK_TIMEOUT / G_TIME_SPAN_SECOND));
+        connection_free(oldest);
     }
     update_deadline(listener);
 }
 
-static HeaderState peek_header(int fd, guint32 *connection_id)
-{
-    guint8 bytes[PEEK_SIZE];
-    SpiceLinkHeader header;
-    SpiceLinkMess message;
-    ssize_t size = recv(fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+/* Handing on */
 
-    if (size < 0 && errno == EAGAIN) {
-        return HEADER_INCOMPLETE;
+static void update_pace(ScListener *listener)
+{
+    if (listener->linked.length > 0) {
+        sc_timer_set_at(listener->pace_timer,
+                        sc_pace_get_start(&listener->pace, g_get_monotonic_time()));
+    } else {
+        sc_timer_cancel(listener->pace_timer);
     }
-    if (size <= 0) {
-        return HEADER_INVALID;
-    }
-    memcpy(&header, bytes, MIN((gsize)size, sizeof header));
-    if (size >= (ssize_t)sizeof header.magic && header.magic != SPICE_MAGIC) {
-        return HEADER_INVALID;
-    }
-    if (size < (ssize_t)sizeof bytes) {
-        return HEADER_INCOMPLETE;
-    }
-    memcpy(&message, bytes + sizeof header, sizeof bytes - sizeof header);
-    *connection_id = GUINT32_FROM_LE(message.connection_id);
-    if ((*connection_id == 0) != (message.channel_type == SPICE_CHANNEL_MAIN)) {
-        return HEADER_INVALID;
-    }
-    return HEADER_COMPLETE;
 }
 
-/* One connection a time: the callback may take long, and others shall have their turn. */
-static gboolean on_waiting_readable(int epoll_fd, GIOCondition condition, gpointer data)
+/* Of the host whose turn it is; a client that is known goes first: it has shown its ticket. */
+static Connection *choose_next(ScListener *listener)
+{
+    Connection *first = g_queue_peek_head(&listener->linked);
+
+    for (GList *item = listener->linked.head; item != NULL; item = item->next) {
+        Connection *connection = item->data;
+
+        if (connection->connection_id != 0 && strcmp(connection->host, first->host) == 0) {
+            return connection;
+        }
+    }
+    return first;
+}
+
+/* Its other connections come after those of all others. */
+static void end_turn(ScListener *listener, const char *host)
+{
+    GList *item = listener->linked.head;
+
+    for (guint n = listener->linked.length; n > 0; n--) {
+        Connection *connection = item->data;
+
+        item = item->next;
+        if (strcmp(connection->host, host) == 0) {
+            connection_enqueue(connection, &listener->linked);
+        }
+    }
+}
+
+static gint64 get_thread_time(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return now.tv_sec * G_TIME_SPAN_SECOND + now.tv_nsec / 1000;
+}
+
+static void on_pace(gpointer data)
 {
     ScListener *listener = data;
-    struct epoll_event event;
-    guint32 connection_id = 0;
-    HeaderState state;
-    GList *link;
-    int fd;
+    gint64 before = get_thread_time();
+    g_autoptr(GError) error = NULL;
+    Connection *connection = choose_next(listener);
+    int fd = sc_relay_open(connection->relay, &error);
 
-    if (epoll_wait(epoll_fd, &event, 1, 0) != 1) {
-        return G_SOURCE_CONTINUE;
-    }
-    link = event.data.ptr;
-    state = peek_header(((Waiting *)link->data)->fd, &connection_id);
-    if (state == HEADER_INCOMPLETE && !(event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))) {
-        return G_SOURCE_CONTINUE;
-    }
-    fd = stop_waiting(listener, link);
-    if (state == HEADER_COMPLETE) {
-        listener->func(fd, connection_id, listener->data);
+    connection_enqueue(connection, &listener->open);
+    end_turn(listener, connection->host);
+    if (fd >= 0) {
+        listener->func(fd, connection->connection_id, sc_relay_get_peer(connection->relay),
+                       listener->data);
     } else {
-        g_debug("closing a connection: no valid SPICE link header");
-        close(fd);
+        g_warning("%s", error->message);
+        connection_free(connection);
     }
-    return G_SOURCE_CONTINUE;
+    sc_pace_charge(&listener->pace, g_get_monotonic_time(), get_thread_time() - before);
+    update_pace(listener);
 }
 
-static void start_waiting(ScListener *listener, int fd)
+static void on_linked(ScRelay *relay, guint32 connection_id, gpointer data)
 {
-    Waiting *waiting = g_new(Waiting, 1);
-    struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
+    Connection *connection = data;
+    ScListener *listener = connection->listener;
 
-    if (listener->waiting.length >= MAX_WAITING) {
-        g_debug("closing a connection: %d others have not sent their SPICE link header either",
-                MAX_WAITING);
-        close(stop_waiting(listener, listener->waiting.head));
-    }
-    waiting->fd = fd;
-    waiting->deadline = g_get_monotonic_time() + HEADER_TIMEOUT;
-    g_queue_push_tail(&listener->waiting, waiting);
-    event.data.ptr = listener->waiting.tail;
+    connection->connection_id = connection_id;
+    connection_enqueue(connection, &listener->linked);
     update_deadline(listener);
-    if (epoll_ctl(listener->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
-        g_warning("cannot watch a connection: %s", g_strerror(errno));
-        close(stop_waiting(listener, listener->waiting.tail));
+    update_pace(listener);
+}
+
+static void on_ended(ScRelay *relay, gpointer data)
+{
+    Connection *connection = data;
+    ScListener *listener = connection->listener;
+
+    connection_free(connection);
+    update_deadline(listener);
+    update_pace(listener);
+}
+
+/* Accepting */
+
+static guint count_pending(const ScListener *listener, const char *host)
+{
+    const GQueue *const queues[] = { &listener->waiting, &listener->linked };
+    guint n = 0;
+
+    for (guint i = 0; i < G_N_ELEMENTS(queues); i++) {
+        for (const GList *item = queues[i]->head; item != NULL; item = item->next) {
+            n += strcmp(((Connection *)item->data)->host, host) == 0;
+        }
     }
+    return n;
+}
+
+static void drop_pending(ScListener *listener)
+{
+    GQueue *const queues[] = { &listener->waiting, &listener->linked };
+    Connection *chosen = NULL;
+    guint most = 0;
+
+    for (guint i = 0; i < G_N_ELEMENTS(queues); i++) {
+        for (GList *item = queues[i]->head; item != NULL; item = item->next) {
+            Connection *connection = item->data;
+            guint n = count_pending(listener, connection->host);
+
+            if (n > most) {
+                most = n;
+                chosen = connection;
+            }
+        }
+    }
+    g_debug("closing a connection of %s: %u of its %u are new", chosen->host, most, MAX_PENDING);
+    connection_free(chosen);
+}
+
+static void set_tcp_option(GSocket *socket, int option, int value)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!g_socket_set_option(socket, IPPROTO_TCP, option, value, &error)) {
+        g_debug("TCP option %d: %s", option, error->message);
+    }
+}
+
+static void set_up_socket(GSocket *socket)
+{
+    g_socket_set_blocking(socket, FALSE);
+    if (g_socket_get_family(socket) == G_SOCKET_FAMILY_UNIX) {
+        return;
+    }
+    g_socket_set_keepalive(socket, TRUE);
+    set_tcp_option(socket, TCP_NODELAY, TRUE);
+    set_tcp_option(socket, TCP_KEEPIDLE, KEEPALIVE_IDLE);
+    set_tcp_option(socket, TCP_KEEPINTVL, KEEPALIVE_INTERVAL);
+    set_tcp_option(socket, TCP_KEEPCNT, KEEPALIVE_COUNT);
+    set_tcp_option(socket, TCP_USER_TIMEOUT, GIVE_UP_AFTER * 1000);
+    set_tcp_option(socket, TCP_NOTSENT_LOWAT, MAX_UNSENT);
+}
+
+/* Takes @fd. */
+static void add_connection(ScListener *listener, int fd, const struct sockaddr *name,
+                           socklen_t length)
+{
+    static const ScRelayListener relay_listener = { .linked = on_linked, .ended = on_ended };
+    g_autofree char *peer = sc_address_format(name, length);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GSocket) socket = g_socket_new_from_fd(fd, &error);
+    g_autoptr(GSocketConnection) stream = NULL;
+    Connection *connection;
+    const char *port = strrchr(peer, ':');
+
+    if (socket == NULL) {
+        g_warning("cannot serve %s: %s", peer, error->message);
+        close(fd);
+        return;
+    }
+    set_up_socket(socket);
+    stream = g_socket_connection_factory_create_connection(socket);
+    if (listener->waiting.length + listener->linked.length >= MAX_PENDING) {
+        drop_pending(listener);
+    }
+    connection = g_new0(Connection, 1);
+    connection->listener = listener;
+    connection->host = port != NULL ? g_strndup(peer, port - peer) : g_strdup(peer);
+    connection->deadline = g_get_monotonic_time() + LINK_TIMEOUT;
+    connection->relay = sc_relay_new(G_IO_STREAM(stream), peer, &relay_listener, connection);
+    connection_enqueue(connection, &listener->waiting);
+    update_deadline(listener);
 }
 
 static gboolean on_connection(int fd, GIOCondition condition, gpointer data)
 {
     ScListener *listener = data;
-    int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct sockaddr_storage name = { 0 };
+    socklen_t length = sizeof name;
+    int connection = accept4(fd, (struct sockaddr *)&name, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (connection >= 0) {
-        start_waiting(listener, connection);
+        add_connection(listener, connection, (struct sockaddr *)&name, length);
         return G_SOURCE_CONTINUE;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -199,24 +328,27 @@ ScListener *sc_listener_new(const char *address, ScListenerFunc func, gpointer d
 
     listener->func = func;
     listener->data = data;
-    listener->epoll_fd = -1;
     g_queue_init(&listener->waiting);
+    g_queue_init(&listener->linked);
+    g_queue_init(&listener->open);
+    listener->pace = (ScPace)SC_PACE_INIT(PACE_BURST, PACE_SHARE);
     listener->deadline_timer = sc_timer_new(on_deadline, listener);
     listener->pause_timer = sc_timer_new(on_pause_over, listener);
+    listener->pace_timer = sc_timer_new(on_pace, listener);
 
     listener->fd = sc_address_listen(address, &listener->address, &listener->path, error);
     if (listener->fd < 0) {
         return NULL;
     }
-    listener->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (listener->epoll_fd < 0) {
-        g_set_error(error, SC_ERROR, SC_ERROR_FAILED, "cannot listen on %s: epoll: %s",
-                    listener->address, g_strerror(errno));
-        return NULL;
-    }
-    listener->epoll_id = sc_loop_add_fd(listener->epoll_fd, G_IO_IN, on_waiting_readable, listener);
     listener->accept_id = sc_loop_add_fd(listener->fd, G_IO_IN, on_connection, listener);
     return g_steal_pointer(&listener);
+}
+
+static void free_all(GQueue *queue)
+{
+    while (queue->head != NULL) {
+        connection_free(queue->head->data);
+    }
 }
 
 void sc_listener_free(ScListener *listener)
@@ -224,16 +356,13 @@ void sc_listener_free(ScListener *listener)
     if (listener == NULL) {
         return;
     }
-    while (listener->waiting.head != NULL) {
-        close(stop_waiting(listener, listener->waiting.head));
-    }
+    free_all(&listener->waiting);
+    free_all(&listener->linked);
+    free_all(&listener->open);
     g_clear_handle_id(&listener->accept_id, sc_loop_remove);
-    g_clear_handle_id(&listener->epoll_id, sc_loop_remove);
     sc_timer_free(listener->deadline_timer);
     sc_timer_free(listener->pause_timer);
-    if (listener->epoll_fd >= 0) {
-        close(listener->epoll_fd);
-    }
+    sc_timer_free(listener->pace_timer);
     if (listener->fd >= 0) {
         close(listener->fd);
     }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Accepts connections and finds out, without reading it, which client each belongs to: the SPICE
- * link message begins with the connection id (0 for a new client).
+ * Accepts connections, finds out which client each belongs to (the SPICE link message begins with
+ * the connection id, 0 for a new client), and keeps a server/relay.h for each until it ends.
  *
  * Thread:  the owner thread; the callback runs from the main loop.
- * Hostile: a connection that does not send a valid link header within 10 s is closed; at most 64
- *          may be waiting, the oldest goes first. Only a new client may open a main channel, and it
- *          must: anything else is a migration, which libspice-server trusts.
- * Cost:    an incomplete header wakes nobody up until more of it arrives.
+ * Hostile: a connection that does not send a valid link message within 10 s is closed. At most 64
+ *          may be on the way to the callback; above that, the host with the most of them loses its
+ *          oldest.
+ * Pace:    libspice-server makes an RSA key for every connection, before any authentication (33 ms
+ *          on a slow core). So connections are handed on one by one, after the first few only in a
+ *          quarter of the thread's time, and in turns among the hosts that wait.
  */
 #pragma once
 
@@ -17,9 +19,10 @@ G_BEGIN_DECLS
 
 typedef struct ScListener ScListener;
 
-/* @fd is the callee's, its link message still unread. @connection_id 0: a new client. The listener
- * must not be freed from here. */
-typedef void (*ScListenerFunc)(int fd, guint32 connection_id, gpointer data);
+/* @fd is the callee's: the end of a socket pair for libspice-server (sc_relay_open()), the whole
+ * link message already in it. @connection_id 0: a new client. @peer: for logs. The listener must
+ * not be freed from here. */
+typedef void (*ScListenerFunc)(int fd, guint32 connection_id, const char *peer, gpointer data);
 
 /* @address: "PORT" (of 127.0.0.1), "ADDR:PORT", "[ADDR6]:PORT" or "unix:PATH" (an abandoned socket
  * file there is replaced, anything else is not). Port 0: the system chooses. The errors say what to
@@ -27,7 +30,8 @@ typedef void (*ScListenerFunc)(int fd, guint32 connection_id, gpointer data);
 ScListener *sc_listener_new(const char *address, ScListenerFunc func, gpointer data,
                             GError **error);
 
-/* Removes a unix socket's file. NULL is ignored. */
+/* Ends all connections, also those that were handed on, and removes a unix socket's file. NULL is
+ * ignored. */
 void sc_listener_free(ScListener *listener);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScListener, sc_listener_free)
 

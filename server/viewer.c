@@ -4,7 +4,6 @@
 #include "capture/error.h"
 #include "capture/loop.h"
 #include "capture/timer.h"
-#include "server/address.h"
 #include "server/client-mouse.h"
 #include "server/outbox.h"
 #include "server/spice-core.h"
@@ -395,21 +394,12 @@ void sc_viewer_free(ScViewer *viewer)
     g_free(viewer);
 }
 
-static char *describe_peer(int fd)
-{
-    struct sockaddr_storage name = { 0 };
-    socklen_t length = sizeof name;
-
-    getpeername(fd, (struct sockaddr *)&name, &length);
-    return sc_address_format((struct sockaddr *)&name, length);
-}
-
-gboolean sc_viewer_add_connection(ScViewer *viewer, int fd, GError **error)
+gboolean sc_viewer_add_connection(ScViewer *viewer, int fd, const char *peer, GError **error)
 {
     int result;
 
     if (viewer->peer == NULL) {
-        viewer->peer = describe_peer(fd);
+        viewer->peer = g_strdup(peer);
     }
     if (viewer->closed || viewer->connections->len >= MAX_CONNECTIONS) {
         g_set_error(error, SC_ERROR, SC_ERROR_INVALID,

@@ -68,9 +68,9 @@ ScViewer *sc_viewer_new(const ScViewerConfig *config, const ScViewerListener *li
 void sc_viewer_free(ScViewer *viewer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScViewer, sc_viewer_free)
 
-/* One connection (a SPICE channel) of this client, its link message still unread and judged by
- * server/listener.h. Takes @fd, also on failure. */
-gboolean sc_viewer_add_connection(ScViewer *viewer, int fd, GError **error);
+/* One connection (a SPICE channel) of this client, as server/listener.h hands it on. Takes @fd,
+ * also on failure. @peer is copied. */
+gboolean sc_viewer_add_connection(ScViewer *viewer, int fd, const char *peer, GError **error);
 
 /* The SPICE connection id, 0 until the main channel is up. */
 guint32 sc_viewer_get_connection_id(const ScViewer *viewer);

@@ -125,6 +125,32 @@ class Endings(Case):
         self.assertTrue(scancast.is_running())
         self.assertEqual(scancast.stop(), 0)
 
+    def test_migration_messages_harm_nobody(self):
+        """libspice-server would end the process at most of these."""
+        flush_mark, data = "040000000000", "050004000000" + "00" * 4
+        migrations = ["6d0000000000", "6e000400000000000000", "6f0000000000"]
+        messages = {
+            "main": [flush_mark, data, *migrations, "6b0000000000"],
+            "display": [flush_mark, data],
+            "cursor": [flush_mark, data],
+            "inputs": [flush_mark, data],
+        }
+        scancast = self.start_scancast(f"pattern:{SIZE}@20")
+        watcher = self.start_client(scancast)
+        watcher.wait_for(r"^frame number=\d+ count=3 ")
+        for target, items in messages.items():
+            for message in items:
+                client = self.start_client(scancast)
+                client.wait_for(r"^frame ")
+                since = scancast.mark()
+                client.send(f"raw {target} {message}")
+                scancast.wait_for(rf"message \d+ .* {target} channel", since)
+                client.stop()
+        since = watcher.mark()
+        watcher.wait_for(r"^frame number=\d+ ", since)
+        self.assertTrue(scancast.is_running())
+        self.assertEqual(scancast.stop(), 0)
+
     def test_client_that_is_killed_harms_nobody(self):
         scancast = self.start_scancast(f"pattern:{SIZE}@20")
         client = self.start_client(scancast)

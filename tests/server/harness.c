@@ -101,7 +101,7 @@ static Served *find_served(Harness *harness, guint32 connection_id)
     return NULL;
 }
 
-static void on_connection(int fd, guint32 connection_id, gpointer data)
+static void on_connection(int fd, guint32 connection_id, const char *peer, gpointer data)
 {
     Harness *harness = data;
     Served *served = find_served(harness, connection_id);
@@ -119,7 +119,7 @@ static void on_connection(int fd, guint32 connection_id, gpointer data)
         g_assert_no_error(error);
         g_ptr_array_add(harness->served, served);
     }
-    sc_viewer_add_connection(served->viewer, fd, &error);
+    sc_viewer_add_connection(served->viewer, fd, peer, &error);
     g_assert_no_error(error);
 }
 

@@ -52,7 +52,7 @@ static void fixture_tear_down(Fixture *fixture, gconstpointer data)
     g_free(fixture->unix_address);
 }
 
-static void on_connection(int fd, guint32 connection_id, gpointer data)
+static void on_connection(int fd, guint32 connection_id, const char *peer, gpointer data)
 {
     Fixture *fixture = data;
 

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "server/relay.h"
+
+#include "capture/error.h"
+#include "capture/timer.h"
+#include "server/guard.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LINGER (5 * G_TIME_SPAN_SECOND)
+
+/* Towards libspice-server: a link message and what follows it, later a burst of input. */
+#define UP_SIZE 4608
+G_STATIC_ASSERT(UP_SIZE > SC_GUARD_MAX_LINK);
+
+#define DOWN_SIZE (64 * 1024)
+
+/* What the kernel may hold between libspice-server and us, each way (it doubles the number, for its
+ * own use). Enough for a usual picture in one go; what is in there is delay that the viewer's queue
+ * does not see. */
+#define PAIR_BUFFER_SIZE (64 * 1024)
+
+/* What libspice-server writes should leave at once, before other work is begun. */
+#define DOWN_PRIORITY G_PRIORITY_HIGH
+
+typedef struct {
+    guint8 *bytes;
+    gsize position, size; /* from where, and up to where, they are still to be moved */
+} Buffer;
+
+struct ScRelay {
+    ScRelayListener listener;
+    gpointer data;
+    GIOStream *stream;
+    char *peer;
+    ScGuard *guard;
+    gboolean is_linked;
+
+    int fd; /* our end of the pair; -1 before sc_relay_open() and after libspice-server's end */
+    gboolean is_open;
+    gboolean is_broken;   /* nothing can be saved */
+    gboolean client_done; /* it sends no more */
+    gboolean fd_deaf;     /* libspice-server reads no more */
+
+    Buffer up, down; /* towards libspice-server, towards the client */
+    GSource *client_readable, *client_writable, *fd_readable, *fd_writable; /* NULL: not watched */
+    ScTimer *linger_timer;
+};
+
+static gboolean buffer_is_empty(const Buffer *buffer)
+{
+    return buffer->position == buffer->size;
+}
+
+static void buffer_take(Buffer *buffer, gsize n)
+{
+    buffer->position += n;
+    if (buffer_is_empty(buffer)) {
+        buffer->position = buffer->size = 0;
+    }
+}
+
+static void unwatch(GSource **source)
+{
+    if (*source != NULL) {
+        g_source_destroy(*source);
+        g_clear_pointer(source, g_source_unref);
+    }
+}
+
+static void close_fd(ScRelay *relay)
+{
+    unwatch(&relay->fd_readable);
+    unwatch(&relay->fd_writable);
+    if (relay->fd >= 0) {
+        close(relay->fd);
+        relay->fd = -1;
+    }
+}
+
+static void close_all(ScRelay *relay)
+{
+    close_fd(relay);
+    unwatch(&relay->client_readable);
+    unwatch(&relay->client_writable);
+    sc_timer_cancel(relay->linger_timer);
+    g_io_stream_close(relay->stream, NULL, NULL);
+}
+
+/* Moving bytes: these note what happened, settle() draws the conclusions. */
+
+static void break_off(ScRelay *relay, const GError *error)
+{
+    /* Before the link message it was no viewer, but whoever looks at open ports. */
+    g_log(G_LOG_DOMAIN, relay->is_linked ? G_LOG_LEVEL_MESSAGE : G_LOG_LEVEL_DEBUG,
+          "viewer %s: connection closed: %s", relay->peer, error->message);
+    relay->is_broken = TRUE;
+}
+
+static void write_up(ScRelay *relay)
+{
+    Buffer *up = &relay->up;
+    ssize_t n;
+
+    while (!buffer_is_empty(up) && !relay->fd_deaf) {
+        n = send(relay->fd, up->bytes + up->position, up->size - up->position,
+                 MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n >= 0) {
+            buffer_take(up, n);
+        } else if (errno == EAGAIN) {
+            return;
+        } else if (errno != EINTR) {
+            relay->fd_deaf = TRUE; /* its last words may still be there to read */
+        }
+    }
+    if (relay->client_done && !relay->fd_deaf) {
+        shutdown(relay->fd, SHUT_WR);
+        relay->fd_deaf = TRUE;
+    }
+}
+
+static void write_down(ScRelay *relay)
+{
+    GPollableOutputStream *out =
+        G_POLLABLE_OUTPUT_STREAM(g_io_stream_get_output_stream(relay->stream));
+    Buffer *down = &relay->down;
+    g_autoptr(GError) error = NULL;
+    gssize n;
+
+    while (!buffer_is_empty(down)) {
+        n = g_pollable_output_stream_write_nonblocking(out, down->bytes + down->position,
+                                                       down->size - down->position, NULL, &error);
+        if (n < 0) {
+            relay->is_broken = !g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+            return;
+        }
+        buffer_take(down, n);
+    }
+}
+
+static void read_up(ScRelay *relay)
+{
+    GPollableInputStream *in = G_POLLABLE_INPUT_STREAM(g_io_stream_get_input_stream(relay->stream));
+    Buffer *up = &relay->up;
+    g_autoptr(GError) error = NULL;
+    gssize n = g_pollable_input_stream_read_nonblocking(in, up->bytes + up->size,
+                                                        UP_SIZE - up->size, NULL, &error);
+
+    if (n < 0) {
+        relay->is_broken = !g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+    } else if (n == 0) {
+        relay->client_done = TRUE;
+        relay->is_broken = !relay->is_open;
+    } else if (!sc_guard_check(relay->guard, up->bytes + up->size, n, &error)) {
+        break_off(relay, error);
+    } else {
+        up->size += n;
+    }
+}
+
+static void read_down(ScRelay *relay)
+{
+    Buffer *down = &relay->down;
+    ssize_t n;
+
+    while (!relay->is_broken && buffer_is_empty(down)) {
+        n = recv(relay->fd, down->bytes, DOWN_SIZE, MSG_DONTWAIT);
+        if (n > 0) {
+            down->size = n;
+            write_down(relay);
+        } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+            close_fd(relay);
+            return;
+        } else if (errno == EAGAIN) {
+            return;
+        }
+    }
+}
+
+/* Watching */
+
+static void settle(ScRelay *relay);
+
+static gboolean on_client_readable(GObject *stream, gpointer data)
+{
+    ScRelay *relay = data;
+    guint32 connection_id;
+
+    read_up(relay);
+    if (!relay->is_broken && !relay->is_linked && sc_guard_get_link(relay->guard, &connection_id)) {
+        relay->is_linked = TRUE;
+        relay->listener.linked(relay, connection_id, relay->data);
+    }
+    if (!relay->is_broken && relay->fd >= 0) {
+        write_up(relay);
+    }
+    settle(relay);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean on_client_writable(GObject *stream, gpointer data)
+{
+    write_down(data);
+    settle(data);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean on_fd_readable(int fd, GIOCondition condition, gpointer data)
+{
+    read_down(data);
+    settle(data);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean on_fd_writable(int fd, GIOCondition condition, gpointer data)
+{
+    write_up(data);
+    settle(data);
+    return G_SOURCE_CONTINUE;
+}
+
+static void on_linger_over(gpointer data)
+{
+    ScRelay *relay = data;
+
+    relay->is_broken = TRUE;
+    settle(relay);
+}
+
+/* Takes @source. */
+static GSource *watch(GSource *source, int priority, GSourceFunc func, ScRelay *relay)
+{
+    g_source_set_priority(source, priority);
+    g_source_set_callback(source, func, relay, NULL);
+    g_source_attach(source, g_main_context_get_thread_default());
+    return source;
+}
+
+static void watch_client(ScRelay *relay)
+{
+    gboolean is_stuck = !buffer_is_empty(&relay->down);
+    gboolean has_room = relay->is_open ? buffer_is_empty(&relay->up) : relay->up.size < UP_SIZE;
+    GPollableInputStream *in = G_POLLABLE_INPUT_STREAM(g_io_stream_get_input_stream(relay->stream));
+    GPollableOutputStream *out =
+        G_POLLABLE_OUTPUT_STREAM(g_io_stream_get_output_stream(relay->stream));
+
+    if (relay->client_done || relay->fd_deaf || is_stuck || !has_room) {
+        unwatch(&relay->client_readable);
+    } else if (relay->client_readable == NULL) {
+        relay->client_readable =
+            watch(g_pollable_input_stream_create_source(in, NULL), G_PRIORITY_DEFAULT,
+                  G_SOURCE_FUNC(on_client_readable), relay);
+    }
+    if (!is_stuck) {
+        unwatch(&relay->client_writable);
+    } else if (relay->client_writable == NULL) {
+        relay->client_writable = watch(g_pollable_output_stream_create_source(out, NULL),
+                                       DOWN_PRIORITY, G_SOURCE_FUNC(on_client_writable), relay);
+    }
+}
+
+static void watch_fd(ScRelay *relay)
+{
+    if (relay->fd < 0 || !buffer_is_empty(&relay->down)) {
+        unwatch(&relay->fd_readable);
+    } else if (relay->fd_readable == NULL) {
+        relay->fd_readable = watch(g_unix_fd_source_new(relay->fd, G_IO_IN), DOWN_PRIORITY,
+                                   G_SOURCE_FUNC(on_fd_readable), relay);
+    }
+    if (relay->fd < 0 || relay->fd_deaf || buffer_is_empty(&relay->up)) {
+        unwatch(&relay->fd_writable);
+    } else if (relay->fd_writable == NULL) {
+        relay->fd_writable = watch(g_unix_fd_source_new(relay->fd, G_IO_OUT), G_PRIORITY_DEFAULT,
+                                   G_SOURCE_FUNC(on_fd_writable), relay);
+    }
+}
+
+/* The end of every turn; @relay may be gone after it. */
+static void settle(ScRelay *relay)
+{
+    gboolean server_done = relay->is_open && relay->fd < 0;
+
+    if (relay->is_broken || (server_done && buffer_is_empty(&relay->down))) {
+        close_all(relay);
+        relay->listener.ended(relay, relay->data);
+        return;
+    }
+    if ((server_done || relay->client_done || relay->fd_deaf) &&
+        !sc_timer_is_set(relay->linger_timer)) {
+        sc_timer_set_after(relay->linger_timer, LINGER);
+    }
+    watch_client(relay);
+    watch_fd(relay);
+}
+
+ScRelay *sc_relay_new(GIOStream *stream, const char *peer, const ScRelayListener *listener,
+                      gpointer data)
+{
+    ScRelay *relay = g_new0(ScRelay, 1);
+
+    relay->listener = *listener;
+    relay->data = data;
+    relay->stream = g_object_ref(stream);
+    relay->peer = g_strdup(peer);
+    relay->guard = sc_guard_new();
+    relay->fd = -1;
+    relay->up.bytes = g_malloc(UP_SIZE);
+    relay->linger_timer = sc_timer_new(on_linger_over, relay);
+    settle(relay);
+    return relay;
+}
+
+void sc_relay_free(ScRelay *relay)
+{
+    if (relay == NULL) {
+        return;
+    }
+    close_all(relay);
+    g_object_unref(relay->stream);
+    sc_guard_free(relay->guard);
+    sc_timer_free(relay->linger_timer);
+    g_free(relay->up.bytes);
+    g_free(relay->down.bytes);
+    g_free(relay->peer);
+    g_free(relay);
+}
+
+int sc_relay_open(ScRelay *relay, GError **error)
+{
+    const int size = PAIR_BUFFER_SIZE;
+    int pair[2];
+
+    g_return_val_if_fail(relay->is_linked && !relay->is_open, -1);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
+        g_set_error(error, SC_ERROR, SC_ERROR_FAILED, "cannot serve viewer %s: socketpair: %s",
+                    relay->peer, g_strerror(errno));
+        return -1;
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(pair); i++) {
+        setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    }
+    relay->is_open = TRUE;
+    relay->fd = pair[0];
+    relay->down.bytes = g_malloc(DOWN_SIZE);
+    write_up(relay);
+    watch_client(relay);
+    watch_fd(relay);
+    return pair[1];
+}
+
+const char *sc_relay_get_peer(const ScRelay *relay)
+{
+    return relay->peer;
+}

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A relay between two ends that the test holds: the client's and libspice-server's. */
+#include "server/relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spice/enums.h>
+#include <spice/protocol.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define DEADLINE (20 * G_TIME_SPAN_SECOND)
+
+typedef struct {
+    int first_fd; /* the next free one before the test */
+    ScRelay *relay;
+    int client, server;
+    guint32 connection_id;
+    guint n_linked, n_ended;
+    guint n_turns; /* of the main loop, in which something was done */
+} Fixture;
+
+static int get_next_fd(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    close(fd);
+    return fd;
+}
+
+static void iterate(Fixture *fixture)
+{
+    fixture->n_turns += g_main_context_iteration(NULL, FALSE);
+    g_usleep(200);
+}
+
+#define WAIT(fixture, condition)                                                                   \
+    G_STMT_START                                                                                   \
+    {                                                                                              \
+        gint64 wait_deadline = g_get_monotonic_time() + DEADLINE;                                  \
+        while (!(condition)) {                                                                     \
+            g_assert_cmpint(g_get_monotonic_time(), <, wait_deadline);                             \
+            iterate(fixture);                                                                      \
+        }                                                                                          \
+    }                                                                                              \
+    G_STMT_END
+
+static void on_linked(ScRelay *relay, guint32 connection_id, gpointer data)
+{
+    Fixture *fixture = data;
+
+    fixture->n_linked++;
+    fixture->connection_id = connection_id;
+}
+
+static void on_ended(ScRelay *relay, gpointer data)
+{
+    Fixture *fixture = data;
+
+    fixture->n_ended++;
+    g_clear_pointer(&fixture->relay, sc_relay_free);
+}
+
+static void set_up(Fixture *fixture, gconstpointer data)
+{
+    static const ScRelayListener listener = { .linked = on_linked, .ended = on_ended };
+    g_autoptr(GSocket) socket = NULL;
+    g_autoptr(GSocketConnection) stream = NULL;
+    int pair[2];
+
+    g_main_context_iteration(NULL, FALSE);
+    fixture->first_fd = get_next_fd();
+    fixture->server = -1;
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==,
+                    0);
+    fixture->client = pair[1];
+    socket = g_socket_new_from_fd(pair[0], NULL);
+    stream = g_socket_connection_factory_create_connection(socket);
+    fixture->relay = sc_relay_new(G_IO_STREAM(stream), "a test", &listener, fixture);
+}
+
+static void close_end(int *fd)
+{
+    if (*fd >= 0) {
+        close(*fd);
+        *fd = -1;
+    }
+}
+
+static void tear_down(Fixture *fixture, gconstpointer data)
+{
+    sc_relay_free(fixture->relay);
+    close_end(&fixture->client);
+    close_end(&fixture->server);
+    g_assert_cmpint(get_next_fd(), ==, fixture->first_fd);
+}
+
+static void send_all(int fd, gconstpointer bytes, gsize size)
+{
+    g_assert_cmpint(send(fd, bytes, size, MSG_NOSIGNAL), ==, size);
+}
+
+/* Waits for exactly @size bytes. */
+static void receive_all(Fixture *fixture, int fd, guint8 *bytes, gsize size)
+{
+    gsize done = 0;
+
+    while (done < size) {
+        ssize_t n = -1;
+
+        WAIT(fixture, (n = recv(fd, bytes + done, size - done, 0)) >= 0 || errno != EAGAIN);
+        g_assert_cmpint(n, >, 0);
+        done += n;
+    }
+}
+
+static void wait_end(Fixture *fixture, int fd)
+{
+    guint8 byte;
+
+    WAIT(fixture, recv(fd, &byte, 1, 0) == 0 || errno == ECONNRESET);
+}
+
+static void assert_nothing(int fd)
+{
+    guint8 byte;
+
+    g_assert_cmpint(recv(fd, &byte, 1, 0), ==, -1);
+    g_assert_cmpint(errno, ==, EAGAIN);
+}
+
+/* Soon nothing is ready any more, and it stays so: nobody polls. */
+static void assert_idle(Fixture *fixture)
+{
+    gint64 deadline = g_get_monotonic_time() + DEADLINE;
+
+    for (guint n_idle = 0; n_idle < 20;) {
+        guint before = fixture->n_turns;
+
+        g_assert_cmpint(g_get_monotonic_time(), <, deadline);
+        iterate(fixture);
+        n_idle = fixture->n_turns == before ? n_idle + 1 : 0;
+    }
+}
+
+static const guint8 key[] = { 0x65, 0, 4, 0, 0, 0, 0x1e, 0, 0, 0 };
+static const guint8 flush_mark[] = { 4, 0, 0, 0, 0, 0 };
+
+static gsize make_link(guint8 *bytes, guint8 channel)
+{
+    const guint32 caps = GUINT32_TO_LE(1u << SPICE_COMMON_CAP_MINI_HEADER);
+    SpiceLinkHeader header = {
+        .magic = SPICE_MAGIC,
+        .major_version = GUINT32_TO_LE(SPICE_VERSION_MAJOR),
+        .size = GUINT32_TO_LE(sizeof(SpiceLinkMess) + sizeof caps),
+    };
+    SpiceLinkMess message = {
+        .connection_id = GUINT32_TO_LE(7),
+        .channel_type = channel,
+        .num_common_caps = GUINT32_TO_LE(1),
+        .caps_offset = GUINT32_TO_LE(sizeof(SpiceLinkMess)),
+    };
+
+    memcpy(bytes, &header, sizeof header);
+    memcpy(bytes + sizeof header, &message, sizeof message);
+    memcpy(bytes + sizeof header + sizeof message, &caps, sizeof caps);
+    return sizeof header + sizeof message + sizeof caps;
+}
+
+/* Opens the relay and brings it past link message and ticket. */
+static void link_up(Fixture *fixture)
+{
+    guint8 link[100], arrived[100], ticket[128] = { 0 }, ticket_arrived[128];
+    gsize size = make_link(link, SPICE_CHANNEL_INPUTS);
+
+    send_all(fixture->client, link, size);
+    WAIT(fixture, fixture->n_linked == 1);
+    g_assert_cmpuint(fixture->connection_id, ==, 7);
+    fixture->server = sc_relay_open(fixture->relay, NULL);
+    g_assert_cmpint(fixture->server, >=, 0);
+    /* libspice-server finds the link message without waiting for it. */
+    g_assert_cmpint(recv(fixture->server, arrived, sizeof arrived, 0), ==, size);
+    g_assert_cmpmem(arrived, size, link, size);
+    send_all(fixture->client, ticket, sizeof ticket);
+    receive_all(fixture, fixture->server, ticket_arrived, sizeof ticket_arrived);
+}
+
+static void test_both_ways(Fixture *fixture, gconstpointer data)
+{
+    guint8 bytes[sizeof key];
+
+    link_up(fixture);
+    for (guint i = 0; i < 100; i++) {
+        send_all(fixture->client, key, sizeof key);
+        receive_all(fixture, fixture->server, bytes, sizeof key);
+        g_assert_cmpmem(bytes, sizeof key, key, sizeof key);
+        send_all(fixture->server, "answer", 6);
+        receive_all(fixture, fixture->client, bytes, 6);
+    }
+    assert_idle(fixture);
+    g_assert_cmpuint(fixture->n_ended, ==, 0);
+}
+
+static void test_forbidden(Fixture *fixture, gconstpointer data)
+{
+    link_up(fixture);
+    for (guint i = 0; i < sizeof flush_mark - 1; i++) {
+        send_all(fixture->client, flush_mark + i, 1);
+        assert_idle(fixture);
+    }
+    g_test_expect_message("scancast-server", G_LOG_LEVEL_MESSAGE,
+                          "*viewer a test*message 4 of 0 bytes*inputs*");
+    send_all(fixture->client, flush_mark + sizeof flush_mark - 1, 1);
+    WAIT(fixture, fixture->n_ended == 1);
+    g_test_assert_expected_messages();
+    wait_end(fixture, fixture->client);
+}
+
+/* Nothing of a piece that holds something forbidden passes, nor does anything after it. */
+static void test_forbidden_in_a_row(Fixture *fixture, gconstpointer data)
+{
+    guint8 bytes[3 * sizeof key];
+
+    link_up(fixture);
+    memcpy(bytes, key, sizeof key);
+    memcpy(bytes + sizeof key, flush_mark, sizeof flush_mark);
+    memcpy(bytes + sizeof key + sizeof flush_mark, key, sizeof key);
+    g_test_expect_message("scancast-server", G_LOG_LEVEL_MESSAGE, "*message 4*");
+    send_all(fixture->client, bytes, 2 * sizeof key + sizeof flush_mark);
+    WAIT(fixture, fixture->n_ended == 1);
+    g_test_assert_expected_messages();
+    g_assert_cmpint(recv(fixture->server, bytes, 1, 0), ==, 0);
+}
+
+static void test_garbage(Fixture *fixture, gconstpointer data)
+{
+    send_all(fixture->client, "GET ", 4);
+    WAIT(fixture, fixture->n_ended == 1);
+    g_assert_cmpuint(fixture->n_linked, ==, 0);
+}
+
+/* libspice-server's last words, more than fits anywhere at once, and its end. */
+static void test_last_words(Fixture *fixture, gconstpointer data)
+{
+    g_autofree guint8 *words = g_malloc(1 << 20), *arrived = g_malloc(1 << 20);
+    gsize sent = 0, got = 0;
+    ssize_t n;
+
+    link_up(fixture);
+    for (gsize i = 0; i < 1 << 20; i++) {
+        words[i] = i % 251;
+    }
+    while (sent < 1 << 20) {
+        n = send(fixture->server, words + sent, (1 << 20) - sent, MSG_NOSIGNAL);
+        sent += MAX(n, 0);
+        iterate(fixture);
+        if (n < 0) {
+            n = recv(fixture->client, arrived + got, 10000, 0);
+            got += MAX(n, 0);
+        }
+    }
+    /* It does not read any more, as when it refuses a ticket. */
+    send_all(fixture->client, key, sizeof key);
+    assert_idle(fixture);
+    close_end(&fixture->server);
+    receive_all(fixture, fixture->client, arrived + got, (1 << 20) - got);
+    g_assert_cmpmem(words, 1 << 20, arrived, 1 << 20);
+    wait_end(fixture, fixture->client);
+    WAIT(fixture, fixture->n_ended == 1);
+}
+
+static void test_half_close(Fixture *fixture, gconstpointer data)
+{
+    guint8 bytes[sizeof key];
+
+    link_up(fixture);
+    send_all(fixture->client, key, sizeof key);
+    shutdown(fixture->client, SHUT_WR);
+    receive_all(fixture, fixture->server, bytes, sizeof key);
+    wait_end(fixture, fixture->server);
+    assert_idle(fixture);
+    g_assert_cmpuint(fixture->n_ended, ==, 0);
+    send_all(fixture->server, "answer", 6);
+    close_end(&fixture->server);
+    receive_all(fixture, fixture->client, bytes, 6);
+    WAIT(fixture, fixture->n_ended == 1);
+}
+
+/* Both have to end; neither does. */
+static void test_linger(Fixture *fixture, gconstpointer data)
+{
+    link_up(fixture);
+    shutdown(fixture->client, SHUT_WR);
+    WAIT(fixture, fixture->n_ended == 1);
+    wait_end(fixture, fixture->server);
+}
+
+static void test_client_gone(Fixture *fixture, gconstpointer data)
+{
+    link_up(fixture);
+    send_all(fixture->server, "unread", 6);
+    assert_idle(fixture);
+    close_end(&fixture->client); /* unread data: a reset */
+    wait_end(fixture, fixture->server);
+    close_end(&fixture->server);
+    WAIT(fixture, fixture->n_ended == 1);
+}
+
+/* What a client may make us, and libspice-server, hold has a bound, in both directions. */
+static void test_bounds(Fixture *fixture, gconstpointer data)
+{
+    guint8 bytes[4096];
+    gsize down = 0, up = 0;
+    ssize_t n;
+
+    memset(bytes, 0, sizeof bytes);
+    link_up(fixture);
+    for (guint i = 0; i < 100; i++) {
+        while ((n = send(fixture->server, bytes, sizeof bytes, MSG_NOSIGNAL)) > 0) {
+            down += n;
+        }
+        iterate(fixture);
+    }
+    g_test_message("%zu bytes wait for a client that does not read", down);
+    /* The client's own socket holds half of it here. */
+    g_assert_cmpuint(down, <, 640 * 1024);
+    assert_idle(fixture);
+
+    /* Nothing is read from it either now. */
+    for (guint i = 0; i < 100; i++) {
+        while ((n = send(fixture->client, key, sizeof key, MSG_NOSIGNAL)) > 0) {
+            up += n;
+        }
+        iterate(fixture);
+    }
+    assert_nothing(fixture->server);
+    assert_idle(fixture);
+
+    /* It was only slow. */
+    while (down > 0) {
+        n = recv(fixture->client, bytes, MIN(sizeof bytes, down), 0);
+        down -= MAX(n, 0);
+        iterate(fixture);
+    }
+    while (up > 0) {
+        n = recv(fixture->server, bytes, MIN(sizeof bytes, up), 0);
+        up -= MAX(n, 0);
+        iterate(fixture);
+    }
+    g_assert_cmpuint(fixture->n_ended, ==, 0);
+}
+
+static void test_waiting(Fixture *fixture, gconstpointer data)
+{
+    guint8 link[100];
+
+    /* A client that goes while it waits for its turn. */
+    send_all(fixture->client, link, make_link(link, SPICE_CHANNEL_INPUTS));
+    WAIT(fixture, fixture->n_linked == 1);
+    assert_idle(fixture);
+    close_end(&fixture->client);
+    WAIT(fixture, fixture->n_ended == 1);
+}
+
+int main(int argc, char *argv[])
+{
+    g_test_init(&argc, &argv, NULL);
+#define ADD(path, func) g_test_add("/relay/" path, Fixture, NULL, set_up, func, tear_down)
+    ADD("both-ways", test_both_ways);
+    ADD("forbidden", test_forbidden);
+    ADD("forbidden-in-a-row", test_forbidden_in_a_row);
+    ADD("garbage", test_garbage);
+    ADD("last-words", test_last_words);
+    ADD("half-close", test_half_close);
+    ADD("linger", test_linger);
+    ADD("client-gone", test_client_gone);
+    ADD("bounds", test_bounds);
+    ADD("waiting", test_waiting);
+    return g_test_run();
+}
