@@ -2,7 +2,8 @@
 /*
  * libspice-server's event loop on top of the GLib main context: timers, watches, channel events.
  *
- * Thread: the owner thread, from which libspice-server calls it; its main context is the thread default.
+ * Thread: the owner thread, from which libspice-server calls it; its main context is the thread
+ * default.
  */
 #pragma once
 

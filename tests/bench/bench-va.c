@@ -185,10 +185,9 @@ static GstBuffer *wrap(const Screen *screen, GstAllocator *allocator, guint numb
     gint strides[GST_VIDEO_MAX_PLANES] = { screen->width * 4 };
     GstBuffer *buffer = gst_buffer_new();
 
-    gst_buffer_append_memory(
-        buffer, gst_dmabuf_allocator_alloc_with_flags(allocator, screen->memory->fd,
-                                                      screen->memory->size,
-                                                      GST_FD_MEMORY_FLAG_DONT_CLOSE));
+    gst_buffer_append_memory(buffer, gst_dmabuf_allocator_alloc_with_flags(
+                                         allocator, screen->memory->fd, screen->memory->size,
+                                         GST_FD_MEMORY_FLAG_DONT_CLOSE));
     gst_buffer_add_video_meta_full(buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_BGRx,
                                    (guint)screen->width, (guint)screen->height, 1, offsets,
                                    strides);
