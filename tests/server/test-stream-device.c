@@ -2,16 +2,12 @@
 /* The stream device against the real libspice-server without a client, which takes everything and
  * complains of what is malformed (a critical message of ours, which fails the test), and against
  * bytes of our own. tests/server/test-viewer.c has the client. */
-#include "server/spice-compat.h"
 #include "server/spice-core.h"
 #include "server/stream-device.h"
 
 #include <spice/enums.h>
 #include <spice/stream-device.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 typedef struct {
     SpiceCoreInterface core;
@@ -243,50 +239,6 @@ static void test_odd_bytes(Fixture *fixture, gconstpointer data)
     g_assert_cmpuint(fixture->n_codecs, ==, 1);
 }
 
-static gint64 get_kernel_ms(void)
-{
-    struct timespec now;
-
-    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static gint64 get_library_ms(void)
-{
-    struct timespec now;
-
-    g_assert_cmpint(clock_gettime(CLOCK_MONOTONIC, &now), ==, 0);
-    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static gpointer compare_clocks(gpointer data)
-{
-    gint64 kernel = get_kernel_ms();
-
-    return GINT_TO_POINTER(get_library_ms() >= kernel);
-}
-
-static void test_stamp(void)
-{
-    const gint64 early = SPICE_SERVER_VERSION < 0x001000 ? 100 : 0;
-    g_autoptr(GThread) thread = NULL;
-    gint64 kernel;
-
-    kernel = get_kernel_ms();
-    g_assert_cmpint(get_library_ms(), >=, kernel);
-
-    sc_spice_compat_begin_stamp(SC_CODEC_H264);
-    kernel = get_kernel_ms();
-    g_assert_cmpint(get_library_ms(), <=, kernel - early);
-    /* Nobody else's clock is touched. */
-    thread = g_thread_new("clock", compare_clocks, NULL);
-    g_assert_true(GPOINTER_TO_INT(g_thread_join(g_steal_pointer(&thread))));
-    sc_spice_compat_end_stamp();
-
-    kernel = get_kernel_ms();
-    g_assert_cmpint(get_library_ms(), >=, kernel);
-}
-
 int main(int argc, char *argv[])
 {
     g_test_init(&argc, &argv, NULL);
@@ -298,6 +250,5 @@ int main(int argc, char *argv[])
     ADD("cursors", test_cursors);
     ADD("start-stop", test_start_stop);
     ADD("odd-bytes", test_odd_bytes);
-    g_test_add_func("/spice-compat/stamp", test_stamp);
     return g_test_run();
 }
