@@ -535,7 +535,7 @@ gboolean sc_encoder_list_rungs(const ScEncoderConfig *config, guint32 width, gui
                                void (*func)(const ScEncoderRung *rung, gpointer data),
                                gpointer data, GError **error)
 {
-    ScTarget target = { width, height, fourcc, TRUE, FALSE, 0, 1 };
+    ScTarget target = { width, height, fourcc, TRUE, FALSE, 0, 1, FALSE };
     g_autoptr(ScLadder) ladder = NULL;
     ScEncoderRung rung;
 

@@ -67,6 +67,13 @@ static gboolean check_target(const ScTarget *target, GstVideoFormat format, GErr
                     name);
         return FALSE;
     }
+    /* It imports by a kind of descriptor that drivers read the first dmabuf of. */
+    if (target->is_split && !has_drm_caps()) {
+        g_set_error(error, SC_ERROR, SC_ERROR_UNSUPPORTED,
+                    "buffers of %s are in several dmabufs, which GStreamer imports from 1.24 on",
+                    name);
+        return FALSE;
+    }
     return TRUE;
 }
 

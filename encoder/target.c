@@ -5,6 +5,16 @@
 
 #include <drm_fourcc.h>
 
+static gboolean is_split(const ScDmabufLayout *layout)
+{
+    for (guint i = 1; i < layout->n_planes; i++) {
+        if (layout->planes[i].fd != layout->planes[0].fd) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 void sc_target_init(ScTarget *target, const ScScanout *scanout)
 {
     ScDmabuf *dmabuf = sc_scanout_get_dmabuf(scanout);
@@ -19,6 +29,7 @@ void sc_target_init(ScTarget *target, const ScScanout *scanout)
     if (dmabuf != NULL) {
         target->modifier = sc_dmabuf_get_layout(dmabuf)->modifier;
         target->n_planes = sc_dmabuf_get_layout(dmabuf)->n_planes;
+        target->is_split = is_split(sc_dmabuf_get_layout(dmabuf));
     }
 }
 
@@ -26,7 +37,7 @@ gboolean sc_target_equal(const ScTarget *a, const ScTarget *b)
 {
     return a->width == b->width && a->height == b->height && a->fourcc == b->fourcc &&
            a->is_dmabuf == b->is_dmabuf && a->bottom_up == b->bottom_up &&
-           a->modifier == b->modifier && a->n_planes == b->n_planes;
+           a->modifier == b->modifier && a->n_planes == b->n_planes && a->is_split == b->is_split;
 }
 
 char *sc_target_to_string(const ScTarget *target)

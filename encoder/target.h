@@ -17,6 +17,7 @@ typedef struct {
     gboolean bottom_up;
     guint64 modifier; /* of dmabufs, else 0; n_planes, too */
     guint n_planes;
+    gboolean is_split; /* the planes are in several dmabufs */
 } ScTarget;
 
 void sc_target_init(ScTarget *target, const ScScanout *scanout);

@@ -7,9 +7,27 @@
 
 #define TOLERANCE 16
 
+/* A plane of chroma, behind the other one after a gap, or alone in its memory. */
+static void add_chroma(GuestBuffer *buffer, const GuestLayout *layout, ScDmabufLayout *dmabuf)
+{
+    guint pitch = dmabuf->planes[0].stride + 64;
+
+    dmabuf->n_planes = 2;
+    dmabuf->planes[1].stride = pitch;
+    if (layout->apart) {
+        buffer->chroma = sc_lab_buffer_new(layout->offset + (gsize)pitch * layout->height / 2);
+        dmabuf->planes[1].fd = dup(buffer->chroma->fd);
+        dmabuf->planes[1].offset = layout->offset;
+    } else {
+        dmabuf->planes[1].fd = dmabuf->planes[0].fd;
+        dmabuf->planes[1].offset = buffer->memory->size - (gsize)pitch * layout->height / 2;
+    }
+}
+
 void guest_buffer_init(GuestBuffer *buffer, const GuestLayout *layout)
 {
-    guint pitch = layout->pitch > 0 ? layout->pitch : layout->width * 4;
+    gboolean is_nv12 = layout->fourcc == DRM_FORMAT_NV12;
+    guint pitch = layout->pitch > 0 ? layout->pitch : layout->width * (is_nv12 ? 1 : 4);
     ScDmabufLayout dmabuf = {
         .width = layout->width,
         .height = layout->height,
@@ -21,10 +39,15 @@ void guest_buffer_init(GuestBuffer *buffer, const GuestLayout *layout)
     g_autoptr(ScDmabuf) wrapped = NULL;
 
     picture_init(&buffer->picture, layout->width, layout->height);
-    buffer->memory = sc_lab_buffer_new(layout->offset + (gsize)pitch * layout->height);
+    buffer->chroma = NULL;
+    buffer->memory =
+        sc_lab_buffer_new(layout->offset + (gsize)pitch * layout->height * (is_nv12 ? 2 : 1));
     dmabuf.planes[0].fd = dup(buffer->memory->fd);
     dmabuf.planes[0].offset = layout->offset;
     dmabuf.planes[0].stride = pitch;
+    if (is_nv12) {
+        add_chroma(buffer, layout, &dmabuf);
+    }
     wrapped = sc_dmabuf_new(&dmabuf, &error);
     g_assert_no_error(error);
     buffer->scanout = sc_scanout_new_dmabuf(wrapped, layout->bottom_up);
@@ -35,7 +58,33 @@ void guest_buffer_clear(GuestBuffer *buffer)
 {
     sc_scanout_unref(buffer->scanout);
     sc_lab_buffer_free(buffer->memory);
+    sc_lab_buffer_free(buffer->chroma);
     picture_clear(&buffer->picture);
+}
+
+/* By BT.601, limited range: what NV12 of this size is taken for. */
+static void draw_nv12(GuestBuffer *buffer, const ScDmabufLayout *layout)
+{
+    const Picture *picture = &buffer->picture;
+    const ScLabBuffer *chroma = buffer->chroma != NULL ? buffer->chroma : buffer->memory;
+
+    for (guint y = 0; y < picture->height; y++) {
+        guint row = sc_scanout_is_bottom_up(buffer->scanout) ? picture->height - 1 - y : y;
+
+        for (guint x = 0; x < picture->width; x++) {
+            guint32 pixel = picture->pixels[(gsize)row * picture->width + x];
+            double red = pixel >> 16 & 0xff, green = pixel >> 8 & 0xff, blue = pixel & 0xff;
+            double luma = 0.299 * red + 0.587 * green + 0.114 * blue;
+            guint8 *uv = chroma->data + layout->planes[1].offset +
+                         (gsize)(y / 2) * layout->planes[1].stride + x / 2 * 2;
+
+            buffer->memory
+                ->data[layout->planes[0].offset + (gsize)y * layout->planes[0].stride + x] =
+                (guint8)(16.5 + luma * 219 / 255);
+            uv[0] = (guint8)(128.5 + (blue - luma) / 1.772 * 224 / 255);
+            uv[1] = (guint8)(128.5 + (red - luma) / 1.402 * 224 / 255);
+        }
+    }
 }
 
 void guest_buffer_draw(GuestBuffer *buffer, guint seed)
@@ -44,6 +93,10 @@ void guest_buffer_draw(GuestBuffer *buffer, guint seed)
     Picture *picture = &buffer->picture;
 
     picture_draw(picture, seed);
+    if (layout->fourcc == DRM_FORMAT_NV12) {
+        draw_nv12(buffer, layout);
+        return;
+    }
     for (guint y = 0; y < picture->height; y++) {
         guint row = sc_scanout_is_bottom_up(buffer->scanout) ? picture->height - 1 - y : y;
 

@@ -13,7 +13,8 @@
 /* One buffer of the guest's, with a picture of patches like those of the harness. */
 typedef struct {
     ScLabBuffer *memory;
-    Picture picture; /* its pixels are what should be seen */
+    ScLabBuffer *chroma; /* the memory of NV12's second plane; NULL: in @memory, too */
+    Picture picture;     /* its pixels are what should be seen */
     ScScanout *scanout;
 } GuestBuffer;
 
@@ -21,7 +22,8 @@ typedef struct {
     guint width, height;
     guint pitch;      /* bytes; 0: no padding */
     guint offset;     /* bytes */
-    guint32 fourcc;   /* 0: XR24 */
+    guint32 fourcc;   /* 0: XR24; or AR24, NV12 */
+    gboolean apart;   /* NV12's planes are in memories of their own */
     guint64 modifier; /* DRM_FORMAT_MOD_LINEAR is 0 */
     gboolean bottom_up;
 } GuestLayout;

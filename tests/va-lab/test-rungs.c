@@ -26,6 +26,13 @@ static const Case cases[] = {
       "va-dmabuf" },
     { "bottom-up", { .width = 320, .height = 240, .bottom_up = TRUE }, "va-dmabuf" },
     { "argb", { .width = 320, .height = 240, .fourcc = DRM_FORMAT_ARGB8888 }, "va-dmabuf" },
+    { "nv12", { .width = 320, .height = 240, .fourcc = DRM_FORMAT_NV12 }, "va-dmabuf" },
+    { "nv12-padded",
+      { .width = 320, .height = 240, .fourcc = DRM_FORMAT_NV12, .pitch = 384, .offset = 8192 },
+      "va-dmabuf" },
+    { "nv12-bottom-up",
+      { .width = 320, .height = 240, .fourcc = DRM_FORMAT_NV12, .bottom_up = TRUE },
+      "va-dmabuf" },
     { "odd", { .width = 321, .height = 241 }, "va-upload" },
     { "odd-bottom-up", { .width = 321, .height = 241, .bottom_up = TRUE }, "va-upload" },
 };
@@ -84,6 +91,45 @@ static void test_picture(gconstpointer data)
     harness_clear(&harness);
     guest_buffer_clear(&buffers[0]);
     guest_buffer_clear(&buffers[1]);
+}
+
+/* Planes in several dmabufs: by GStreamer 1.24 and newer. What cannot be imported cannot be copied
+ * either, and is refused. */
+static void test_split(void)
+{
+    static const GuestLayout layout = {
+        .width = 320, .height = 240, .fourcc = DRM_FORMAT_NV12, .offset = 4096, .apart = TRUE
+    };
+    static const GuestLayout plain = { .width = 320, .height = 240 };
+    GuestBuffer buffer, other;
+    GuestFlush flush;
+    Harness harness;
+    guint major, minor, micro, nano;
+
+    rungs_init(&harness, SC_ENCODER_AUTO);
+    guest_buffer_init(&buffer, &layout);
+    guest_buffer_init(&other, &plain);
+    gst_version(&major, &minor, &micro, &nano);
+    if (minor >= 24) {
+        rungs_encode(&harness, &buffer, FALSE);
+        rungs_assert_rung(&harness, "va-dmabuf");
+        rungs_check(&harness, 0, &buffer);
+    } else {
+        g_autoptr(ScFrame) frame = guest_flush(&buffer, &flush, 0);
+        g_autoptr(GError) error = NULL;
+
+        g_assert_false(sc_encoder_submit(harness.encoder, frame, FALSE, &error));
+        g_assert_error(error, SC_ERROR, SC_ERROR_UNSUPPORTED);
+        g_clear_pointer(&frame, sc_frame_unref);
+        g_assert_cmpint(flush.result, ==, SC_FLUSH_DROPPED);
+    }
+    rungs_encode(&harness, &other, TRUE);
+    rungs_assert_rung(&harness, "va-dmabuf");
+    rungs_check(&harness, harness.packets->len - 1, &other);
+    g_assert_cmpuint(harness.n_dropped, ==, 0);
+    harness_clear(&harness);
+    guest_buffer_clear(&buffer);
+    guest_buffer_clear(&other);
 }
 
 /* A viewer that comes in mid-stream begins with a key frame, and needs nothing before it. */
@@ -329,6 +375,7 @@ int main(int argc, char **argv)
 
         g_test_add_data_func(path, &cases[i], test_picture);
     }
+    g_test_add_func("/rungs/split", test_split);
     g_test_add_func("/rungs/key", test_key);
     g_test_add_func("/rungs/bitrate", test_bitrate);
     g_test_add_func("/rungs/resize", test_resize);
