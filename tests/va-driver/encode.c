@@ -42,7 +42,8 @@ static VAStatus encode(Job *job)
         return VA_STATUS_ERROR_OPERATION_FAILED;
     if (sc_va_range_contains(&switches->hung_encodes, job->number))
         return sc_va_engine_hang(driver->engine);
-    sc_va_engine_sleep(driver->engine, switches->encode_ms);
+    if (switches->slow_every == 0 || job->number / switches->slow_every % 2 == 0)
+        sc_va_engine_sleep(driver->engine, switches->encode_ms);
     if (sc_va_range_contains(&switches->failed_encodes, job->number))
         return VA_STATUS_ERROR_ENCODING_ERROR;
 

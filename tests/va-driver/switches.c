@@ -140,6 +140,7 @@ static const Switch table[] = {
     { "SCANCAST_VA_REFUSE_IMPORTS", parse_range, NULL, MEMBER(refused_imports) },
     { "SCANCAST_VA_VPP_MS", parse_number, NULL, MEMBER(vpp_ms) },
     { "SCANCAST_VA_ENCODE_MS", parse_number, NULL, MEMBER(encode_ms) },
+    { "SCANCAST_VA_SLOW_EVERY", parse_number, NULL, MEMBER(slow_every) },
     { "SCANCAST_VA_HOLD_MS", parse_number, NULL, MEMBER(hold_ms) },
     { "SCANCAST_VA_FAIL_ENCODES", parse_range, NULL, MEMBER(failed_encodes) },
     { "SCANCAST_VA_LOST_AT", parse_range, NULL, MEMBER(lost_encodes) },

@@ -34,6 +34,7 @@ typedef struct {
 
     /* What goes wrong */
     guint vpp_ms, encode_ms, hold_ms;
+    guint slow_every; /* encode_ms is for so many encodes, not for as many, and so on; 0: for all */
     ScVaRange failed_encodes;
     ScVaRange lost_encodes; /* the device is lost at the first of them */
     ScVaRange hung_encodes;

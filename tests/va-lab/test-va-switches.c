@@ -73,6 +73,15 @@ static void check_encode_ms(ScLabTrace *trace)
     check_delay(trace, "encode-begin", "encode-end", "frame", 30);
 }
 
+static void check_slow_every(ScLabTrace *trace)
+{
+    for (guint i = 0; i < 3; i++) {
+        gint64 time = sc_lab_trace_find(trace, i, "encode-end", NULL)->time -
+                      sc_lab_trace_find(trace, i, "encode-begin", NULL)->time;
+        g_assert_cmpint(time >= 300 * G_TIME_SPAN_MILLISECOND, ==, i != 1);
+    }
+}
+
 static void check_hold_ms(ScLabTrace *trace)
 {
     check_delay(trace, "vpp-end", "release", "inode", 30);
@@ -207,6 +216,7 @@ static const Case cases[] = {
     { "none", "", run_three, NULL },
     { "vpp-ms", "VPP_MS=30", run_three, check_vpp_ms },
     { "encode-ms", "ENCODE_MS=30", run_three, check_encode_ms },
+    { "slow-every", "ENCODE_MS=300 SLOW_EVERY=1", run_three, check_slow_every },
     { "hold-ms", "HOLD_MS=30", run_three, check_hold_ms },
     { "fail-encodes", "FAIL_ENCODES=2", run_fail, check_fail },
     { "lost-at", "LOST_AT=2", run_lost, check_lost },
