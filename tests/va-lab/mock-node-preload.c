@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Makes a terminal that umockdev puts at /dev/dri/renderD128 pass for a DRM render node: the four
- * functions of libdrm that stand between a VA driver and the kernel. Preloaded by mock-node.
+ * Makes terminals that umockdev puts at /dev/dri/renderD128 and 129 pass for DRM render nodes: the
+ * four functions of libdrm that stand between a VA driver and the kernel. Preloaded by mock-node.
  *
  * Where the kernel would take a dmabuf, this takes a memfd that /dev/udmabuf would take (sealed
  * against shrinking), with the kernel's rules: one handle for one buffer, however often it is
@@ -22,6 +22,8 @@
 #include <xf86drm.h>
 
 #define MAX_HANDLES 1024 /* more than any test imports at a time */
+
+static dev_t foreign_terminal; /* 0: none */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
@@ -69,12 +71,19 @@ static int find(const struct stat *status)
     return found;
 }
 
+/* Whether it is the node that is told to take no dmabufs. */
+static int is_foreign(int fd)
+{
+    struct stat status;
+    return foreign_terminal != 0 && fstat(fd, &status) == 0 && status.st_rdev == foreign_terminal;
+}
+
 int drmPrimeFDToHandle(int fd, int prime_fd, uint32_t *handle)
 {
     struct stat status;
     if (fstat(prime_fd, &status) < 0)
         return -1;
-    if (!is_dmabuf(prime_fd)) {
+    if (!is_dmabuf(prime_fd) || is_foreign(fd)) {
         errno = EINVAL;
         return -1;
     }
@@ -112,7 +121,12 @@ static int open_with(const char *function, const char *path, int flags, va_list 
         return next(path, flags, va_arg(arguments, mode_t));
     if (strncmp(path, "/dev/", strlen("/dev/")) == 0 && access(path, F_OK) < 0)
         return -1;
-    return next(path, flags);
+    int fd = next(path, flags);
+    const char *foreign = getenv("SCANCAST_LAB_FOREIGN");
+    struct stat status;
+    if (fd >= 0 && foreign && strcmp(path, foreign) == 0 && fstat(fd, &status) == 0)
+        foreign_terminal = status.st_rdev;
+    return fd;
 }
 
 int open(const char *path, int flags, ...)
