@@ -42,6 +42,18 @@ gboolean sc_format_to_pixman(guint32 fourcc, pixman_format_code_t *format)
     return FALSE;
 }
 
+guint32 sc_format_from_pixman(guint32 format)
+{
+    guint32 opaque = format & ~(PIXMAN_FORMAT(0, 0, 0xf, 0, 0, 0));
+
+    for (gsize i = 0; i < G_N_ELEMENTS(formats); i++) {
+        if ((guint32)formats[i].pixman == opaque) {
+            return formats[i].fourcc;
+        }
+    }
+    return 0;
+}
+
 char *sc_format_name(guint32 fourcc)
 {
     char name[5] = { 0 };

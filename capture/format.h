@@ -22,6 +22,9 @@ guint sc_format_bytes_per_pixel(guint32 fourcc);
 /* pixman's name for @fourcc, alpha ignored (a scanout is opaque). FALSE if there is none. */
 gboolean sc_format_to_pixman(guint32 fourcc, pixman_format_code_t *format);
 
+/* The other way round, 0 if there is none. @format: a pixman_format_code_t, or any number. */
+guint32 sc_format_from_pixman(guint32 format);
+
 /* "XR24" and the like for messages; the caller frees it. */
 char *sc_format_name(guint32 fourcc);
 

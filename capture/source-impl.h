@@ -30,6 +30,8 @@ typedef struct {
     void (*send_wheel)(ScSource *source, int steps);
     void (*send_leds)(ScSource *source, ScLeds leds);
     void (*send_size)(ScSource *source, guint width, guint height);
+    void (*send_touch)(ScSource *source, ScTouch touch, guint slot, double x, double y);
+    char *(*list)(const char *address, GError **error);
 } ScSourceImpl;
 
 struct ScSource {
@@ -47,6 +49,7 @@ void sc_source_emit_cursor_position(ScSource *source, int x, int y);
 void sc_source_emit_pointer_mode(ScSource *source, ScPointerMode mode);
 void sc_source_emit_leds(ScSource *source, ScLeds leds);
 
+extern const ScSourceImpl sc_source_dbus;
 extern const ScSourceImpl sc_source_pattern;
 extern const ScSourceImpl sc_source_spice;
 

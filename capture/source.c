@@ -7,32 +7,36 @@
 #include <string.h>
 
 static const ScSourceImpl *const impls[] = {
-    &sc_source_pattern,
     &sc_source_spice,
+    &sc_source_dbus,
+    &sc_source_pattern,
 };
 
-static const ScSourceImpl *find_impl(const char *location, gsize scheme_length)
+/* What @location begins with; @address is what follows. */
+static const ScSourceImpl *find_impl(const char *location, const char **address, GError **error)
 {
+    gsize length = strcspn(location, ":");
+
+    *address = location[length] == ':' ? location + length + 1 : NULL;
     for (gsize i = 0; i < G_N_ELEMENTS(impls); i++) {
-        if (strlen(impls[i]->scheme) == scheme_length &&
-            strncmp(impls[i]->scheme, location, scheme_length) == 0) {
+        if (strlen(impls[i]->scheme) == length &&
+            strncmp(impls[i]->scheme, location, length) == 0) {
             return impls[i];
         }
     }
+    g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
+                "source '%s' is of no known kind (--help lists them)", location);
     return NULL;
 }
 
 ScSource *sc_source_new(const char *location, const ScSourceListener *listener, gpointer data,
                         GError **error)
 {
-    gsize scheme_length = strcspn(location, ":");
-    const char *address = location[scheme_length] == ':' ? location + scheme_length + 1 : NULL;
-    const ScSourceImpl *impl = find_impl(location, scheme_length);
+    const char *address;
+    const ScSourceImpl *impl = find_impl(location, &address, error);
     ScSource *source;
 
     if (impl == NULL) {
-        g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
-                    "source '%s' is of no known kind (--help lists them)", location);
         return NULL;
     }
     g_assert(impl->new != NULL && impl->start != NULL && impl->free != NULL);
@@ -116,6 +120,28 @@ void sc_source_send_size(ScSource *source, guint width, guint height)
     if (source->impl->send_size != NULL) {
         source->impl->send_size(source, width, height);
     }
+}
+
+void sc_source_send_touch(ScSource *source, ScTouch touch, guint slot, double x, double y)
+{
+    if (source->impl->send_touch != NULL) {
+        source->impl->send_touch(source, touch, slot, x, y);
+    }
+}
+
+char *sc_source_list(const char *location, GError **error)
+{
+    const char *address;
+    const ScSourceImpl *impl = find_impl(location, &address, error);
+    char *list = NULL;
+
+    if (impl != NULL && impl->list == NULL) {
+        g_set_error(error, SC_ERROR, SC_ERROR_UNSUPPORTED,
+                    "source '%s': there is nothing to list, it has one display", location);
+    } else if (impl != NULL) {
+        list = impl->list(address, error);
+    }
+    return list;
 }
 
 const char *sc_source_get_help(guint index)

@@ -42,6 +42,14 @@ typedef enum {
     SC_BUTTON_EXTRA,
 } ScButton;
 
+/* What a finger does; the numbers are those of org.qemu.Display1.MultiTouch. */
+typedef enum {
+    SC_TOUCH_BEGIN,
+    SC_TOUCH_UPDATE,
+    SC_TOUCH_END,
+    SC_TOUCH_CANCEL,
+} ScTouch;
+
 /* All members are optional. What is passed stays the source's unless it is referenced. */
 typedef struct {
     /* @reason is for people; NULL where there is nothing to say. */
@@ -91,9 +99,18 @@ void sc_source_send_button(ScSource *source, ScButton button, gboolean pressed);
 /* Detents; positive is towards the user. */
 void sc_source_send_wheel(ScSource *source, int steps);
 void sc_source_send_leds(ScSource *source, ScLeds leds);
+/* @slot: which finger, counted from 0. @x, @y: in pixels of the scanout. */
+void sc_source_send_touch(ScSource *source, ScTouch touch, guint slot, double x, double y);
 /* The size of picture that suits who looks, in pixels, not 0; the guest may take it or not, and a
  * scanout of that size follows if it does. */
 void sc_source_send_size(ScSource *source, guint width, guint height);
+
+/*
+ * What there is at @location, for people: a line for each console, which begins with its SOURCE.
+ * The caller frees it. Runs the default main context until the VMM has answered, some seconds at
+ * most. Fails with SC_ERROR_UNSUPPORTED for kinds of sources that have one output each.
+ */
+char *sc_source_list(const char *location, GError **error);
 
 /* One line for usage messages, e.g. "spice+unix:PATH  QEMU with -spice gl=on,unix=on"; NULL
  * after the last. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "capture/error.h"
+#include "capture/source.h"
 #include "server/capabilities.h"
 #include "server/options.h"
 #include "server/server.h"
@@ -90,6 +91,18 @@ static int print_capabilities(const ScOptions *options)
     return EXIT_CLEAN;
 }
 
+static int print_list(const ScOptions *options)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = sc_source_list(options->source, &error);
+
+    if (text == NULL) {
+        return fail(error);
+    }
+    fputs(text, stdout);
+    return EXIT_CLEAN;
+}
+
 int main(int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
@@ -107,7 +120,11 @@ int main(int argc, char **argv)
         printf("%s\n", PACKAGE_STRING);
         return EXIT_CLEAN;
     }
-    status = options->print_capabilities ? print_capabilities(options) : run(options);
+    if (options->print_capabilities) {
+        status = print_capabilities(options);
+    } else {
+        status = options->list ? print_list(options) : run(options);
+    }
     finish_idle_calls();
     return status;
 }

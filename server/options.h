@@ -25,6 +25,7 @@ typedef struct {
     gboolean version;            /* only print the version */
     gboolean print_capabilities; /* only print those; no source is needed then */
     gboolean json;               /* for a program */
+    gboolean list;               /* only print what there is at the source */
 } ScOptions;
 
 /* Takes the options out of @argv. Fails with SC_ERROR_INVALID or an error of GOption; --help prints
