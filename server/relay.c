@@ -44,9 +44,11 @@ struct ScRelay {
     gboolean is_broken;   /* nothing can be saved */
     gboolean client_done; /* it sends no more */
     gboolean fd_deaf;     /* libspice-server reads no more */
+    gboolean fd_hung_up;  /* it has closed its end, but there is still something to read */
 
-    Buffer up, down; /* towards libspice-server, towards the client */
-    GSource *client_readable, *client_writable, *fd_readable, *fd_writable; /* NULL: not watched */
+    Buffer up, down;                            /* towards libspice-server, towards the client */
+    GSource *client_readable, *client_writable; /* NULL: not watched */
+    GSource *fd_readable, *fd_writable, *fd_hangup;
     ScTimer *linger_timer;
 };
 
@@ -75,6 +77,7 @@ static void close_fd(ScRelay *relay)
 {
     unwatch(&relay->fd_readable);
     unwatch(&relay->fd_writable);
+    unwatch(&relay->fd_hangup);
     if (relay->fd >= 0) {
         close(relay->fd);
         relay->fd = -1;
@@ -222,6 +225,14 @@ static gboolean on_fd_writable(int fd, GIOCondition condition, gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
+/* Waited for while what it wrote cannot be passed on, so that nothing is read from it. */
+static gboolean on_fd_hangup(int fd, GIOCondition condition, gpointer data)
+{
+    ((ScRelay *)data)->fd_hung_up = TRUE;
+    settle(data);
+    return G_SOURCE_CONTINUE;
+}
+
 static void on_linger_over(gpointer data)
 {
     ScRelay *relay = data;
@@ -270,6 +281,12 @@ static void watch_fd(ScRelay *relay)
         relay->fd_readable = watch(g_unix_fd_source_new(relay->fd, G_IO_IN), DOWN_PRIORITY,
                                    G_SOURCE_FUNC(on_fd_readable), relay);
     }
+    if (relay->fd < 0 || relay->fd_hung_up || buffer_is_empty(&relay->down)) {
+        unwatch(&relay->fd_hangup);
+    } else if (relay->fd_hangup == NULL) {
+        relay->fd_hangup = watch(g_unix_fd_source_new(relay->fd, G_IO_HUP), G_PRIORITY_DEFAULT,
+                                 G_SOURCE_FUNC(on_fd_hangup), relay);
+    }
     if (relay->fd < 0 || relay->fd_deaf || buffer_is_empty(&relay->up)) {
         unwatch(&relay->fd_writable);
     } else if (relay->fd_writable == NULL) {
@@ -281,14 +298,13 @@ static void watch_fd(ScRelay *relay)
 /* The end of every turn; @relay may be gone after it. */
 static void settle(ScRelay *relay)
 {
-    gboolean server_done = relay->is_open && relay->fd < 0;
-
-    if (relay->is_broken || (server_done && buffer_is_empty(&relay->down))) {
+    /* The end of libspice-server is read when all before it is passed on. */
+    if (relay->is_broken || (relay->is_open && relay->fd < 0)) {
         close_all(relay);
         relay->listener.ended(relay, relay->data);
         return;
     }
-    if ((server_done || relay->client_done || relay->fd_deaf) &&
+    if ((relay->fd_hung_up || relay->client_done || relay->fd_deaf) &&
         !sc_timer_is_set(relay->linger_timer)) {
         sc_timer_set_after(relay->linger_timer, LINGER);
     }

@@ -7,6 +7,8 @@
 #include <glib/gstdio.h>
 #include <gio/gio.h>
 #include <gio/gunixsocketaddress.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <spice/enums.h>
 #include <spice/protocol.h>
 #include <string.h>
@@ -22,6 +24,8 @@ typedef struct {
     guint n_accepted;
     guint32 last_id;
     int last_fd;
+    char *last_peer;
+    gint64 cost; /* of handing a connection on, in the thread's time */
 } Fixture;
 
 static int get_next_fd(void)
@@ -50,13 +54,27 @@ static void fixture_tear_down(Fixture *fixture, gconstpointer data)
     g_free(fixture->directory);
     g_free(fixture->path);
     g_free(fixture->unix_address);
+    g_free(fixture->last_peer);
+}
+
+static gint64 get_thread_time(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return now.tv_sec * G_TIME_SPAN_SECOND + now.tv_nsec / 1000;
 }
 
 static void on_connection(int fd, guint32 connection_id, const char *peer, gpointer data)
 {
     Fixture *fixture = data;
+    gint64 end = get_thread_time() + fixture->cost;
 
+    while (get_thread_time() < end) {
+    }
     fixture->n_accepted++;
+    g_free(fixture->last_peer);
+    fixture->last_peer = g_strdup(peer);
     fixture->last_id = connection_id;
     if (fixture->last_fd >= 0) {
         close(fixture->last_fd);
@@ -73,7 +91,8 @@ static ScListener *listen_on(Fixture *fixture, const char *address)
     return listener;
 }
 
-static int connect_to(const ScListener *listener)
+/* From @host of this machine, which has many; NULL: any. */
+static int connect_from(const ScListener *listener, const char *host)
 {
     const char *address = sc_listener_get_address(listener);
     g_autoptr(GSocketAddress) name = NULL;
@@ -87,9 +106,20 @@ static int connect_to(const ScListener *listener)
     }
     socket = g_socket_new(g_socket_address_get_family(name), G_SOCKET_TYPE_STREAM, 0, &error);
     g_assert_no_error(error);
+    if (host != NULL) {
+        g_autoptr(GSocketAddress) from = g_inet_socket_address_new_from_string(host, 0);
+
+        g_socket_bind(socket, from, FALSE, &error);
+        g_assert_no_error(error);
+    }
     g_socket_connect(socket, name, NULL, &error);
     g_assert_no_error(error);
     return dup(g_socket_get_fd(socket));
+}
+
+static int connect_to(const ScListener *listener)
+{
+    return connect_from(listener, NULL);
 }
 
 static void make_header(guint8 bytes[HEADER_SIZE], guint32 connection_id, guint8 channel_type)
@@ -268,6 +298,113 @@ static void test_flood(Fixture *fixture, gconstpointer data)
     close(fixture->last_fd);
 }
 
+static void assert_open(int fd)
+{
+    char byte;
+
+    g_assert_cmpint(recv(fd, &byte, 1, MSG_DONTWAIT), ==, -1);
+    g_assert_cmpint(errno, ==, EAGAIN);
+}
+
+/* Who fills the queue loses places in it, not those who came before. */
+static void test_flood_of_one_host(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(ScListener) listener = listen_on(fixture, "0");
+    int other = connect_from(listener, "127.0.0.2");
+    int fds[100];
+
+    assert_idle();
+    for (guint i = 0; i < G_N_ELEMENTS(fds); i++) {
+        fds[i] = connect_from(listener, "127.0.0.3");
+        assert_idle();
+    }
+    wait_closed(fds[0]);
+    assert_open(other);
+    assert_open(fds[G_N_ELEMENTS(fds) - 1]);
+    for (guint i = 0; i < G_N_ELEMENTS(fds); i++) {
+        close(fds[i]);
+    }
+    close(other);
+}
+
+/* Handing on gets its share of the thread, and every host its turn. */
+static void test_pace(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(ScListener) listener = listen_on(fixture, "0");
+    guint8 header[HEADER_SIZE];
+    gint64 begin;
+    int fds[40], other;
+
+    fixture->cost = 30 * G_TIME_SPAN_MILLISECOND;
+    make_header(header, 0, SPICE_CHANNEL_MAIN);
+    for (guint i = 0; i < G_N_ELEMENTS(fds); i++) {
+        fds[i] = connect_from(listener, "127.0.0.3");
+        send_bytes(fds[i], header, sizeof header);
+    }
+    begin = g_get_monotonic_time();
+    wait_accepted(fixture, 14);
+    /* 300 ms at once, the rest in a quarter of the time; whoever is slow is slower. */
+    g_assert_cmpint(g_get_monotonic_time() - begin, >=, 3 * 100 * G_TIME_SPAN_MILLISECOND);
+
+    other = connect_from(listener, "127.0.0.2");
+    send_bytes(other, header, sizeof header);
+    for (guint n = fixture->n_accepted; !g_str_has_prefix(fixture->last_peer, "127.0.0.2:");) {
+        g_assert_cmpuint(fixture->n_accepted, <=, n + 3);
+        iterate();
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(fds); i++) {
+        close(fds[i]);
+    }
+    close(other);
+    close(fixture->last_fd);
+}
+
+/* Our end of @client's connection. */
+static int find_accepted(int client)
+{
+    struct sockaddr_in wanted = { 0 }, peer;
+    socklen_t length = sizeof wanted;
+
+    g_assert_cmpint(getsockname(client, (struct sockaddr *)&wanted, &length), ==, 0);
+    for (int fd = 0; fd < 1000; fd++) {
+        length = sizeof peer;
+        if (getpeername(fd, (struct sockaddr *)&peer, &length) == 0 && peer.sin_family == AF_INET &&
+            peer.sin_port == wanted.sin_port) {
+            return fd;
+        }
+    }
+    g_assert_not_reached();
+}
+
+static int get_option(int fd, int level, int option)
+{
+    int value = -1;
+    socklen_t length = sizeof value;
+
+    g_assert_cmpint(getsockopt(fd, level, option, &value, &length), ==, 0);
+    return value;
+}
+
+/* What gives up a peer that has vanished, and what keeps delay short. */
+static void test_socket_options(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(ScListener) listener = listen_on(fixture, "0");
+    int client = connect_to(listener);
+    int fd;
+
+    assert_idle();
+    fd = find_accepted(client);
+    g_assert_cmpint(get_option(fd, IPPROTO_TCP, TCP_NODELAY), ==, 1);
+    g_assert_cmpint(get_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), ==, 30000);
+    g_assert_cmpint(get_option(fd, SOL_SOCKET, SO_KEEPALIVE), ==, 1);
+    g_assert_cmpint(get_option(fd, IPPROTO_TCP, TCP_KEEPIDLE) +
+                        get_option(fd, IPPROTO_TCP, TCP_KEEPINTVL) *
+                            get_option(fd, IPPROTO_TCP, TCP_KEEPCNT),
+                    <=, 30);
+    g_assert_cmpint(get_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT), <=, 128 * 1024);
+    close(client);
+}
+
 /* 10 s, so only with -m slow. */
 static void test_timeout(Fixture *fixture, gconstpointer data)
 {
@@ -352,6 +489,9 @@ int main(int argc, char *argv[])
     ADD("hostile/tcp", "0", test_hostile);
     ADD("hostile/unix", NULL, test_hostile);
     ADD("flood", NULL, test_flood);
+    ADD("flood-of-one-host", NULL, test_flood_of_one_host);
+    ADD("pace", NULL, test_pace);
+    ADD("socket-options", NULL, test_socket_options);
     ADD("timeout", NULL, test_timeout);
     ADD("unix-file", NULL, test_unix_file);
     ADD("addresses", NULL, test_addresses);

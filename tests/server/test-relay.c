@@ -296,6 +296,24 @@ static void test_linger(Fixture *fixture, gconstpointer data)
     wait_end(fixture, fixture->server);
 }
 
+/* libspice-server is through with a client that does not read. */
+static void test_linger_stuck(Fixture *fixture, gconstpointer data)
+{
+    guint8 bytes[4096] = { 0 };
+
+    link_up(fixture);
+    for (guint i = 0; i < 100; i++) {
+        while (send(fixture->server, bytes, sizeof bytes, MSG_NOSIGNAL) > 0) {
+        }
+        iterate(fixture);
+    }
+    assert_idle(fixture);
+    close_end(&fixture->server);
+    assert_idle(fixture);
+    g_assert_cmpuint(fixture->n_ended, ==, 0);
+    WAIT(fixture, fixture->n_ended == 1);
+}
+
 static void test_client_gone(Fixture *fixture, gconstpointer data)
 {
     link_up(fixture);
@@ -374,6 +392,7 @@ int main(int argc, char *argv[])
     ADD("last-words", test_last_words);
     ADD("half-close", test_half_close);
     ADD("linger", test_linger);
+    ADD("linger-stuck", test_linger_stuck);
     ADD("client-gone", test_client_gone);
     ADD("bounds", test_bounds);
     ADD("waiting", test_waiting);
