@@ -37,8 +37,9 @@
 #define KEEPALIVE_INTERVAL 5
 #define KEEPALIVE_COUNT 4
 
-/* What the kernel takes from us and cannot send yet. More would only be delay. */
-#define MAX_UNSENT (128 * 1024)
+/* What the kernel takes from us and cannot send yet. More would only be delay, and keep from the
+ * viewer's queue what the network carries; see server/rate.h. */
+#define MAX_UNSENT (32 * 1024)
 
 typedef struct {
     ScListener *listener;

@@ -16,12 +16,13 @@
 #define UP_SIZE 4608
 G_STATIC_ASSERT(UP_SIZE > SC_GUARD_MAX_LINK);
 
-#define DOWN_SIZE (64 * 1024)
+#define DOWN_SIZE (16 * 1024)
 
 /* What the kernel may hold between libspice-server and us, each way (it doubles the number, for its
- * own use). Enough for a usual picture in one go; what is in there is delay that the viewer's queue
- * does not see. */
-#define PAIR_BUFFER_SIZE (64 * 1024)
+ * own use). What is in there is delay that the viewer's queue does not see, and once it is full it
+ * takes no more until most of it is gone: pieces too large for server/rate.h to see what the network
+ * carries. */
+#define PAIR_BUFFER_SIZE (16 * 1024)
 
 /* What libspice-server writes should leave at once, before other work is begun. */
 #define DOWN_PRIORITY G_PRIORITY_HIGH
