@@ -15,9 +15,12 @@
 typedef struct {
     ScViewer *viewer;
     gboolean has_joined; /* else a stranger: it may not even know the password */
+    guint64 id;          /* these two: once it has */
+    gint64 since;
     gboolean is_ready;
     ScCodec codec; /* once ready */
     gboolean was_congested;
+    gboolean is_far_below;
 } Client;
 
 struct ScAudience {
@@ -93,8 +96,27 @@ static void add_counts(const ScViewer *viewer, ScAudienceCounts *sum)
     sum->dropped += counts.dropped;
 }
 
+static void get_stats(const Client *client, ScViewerStats *stats)
+{
+    *stats = (ScViewerStats){
+        .id = client->id,
+        .peer = sc_viewer_get_peer(client->viewer),
+        .since = client->since,
+        .is_ready = client->is_ready,
+        .codec = client->codec,
+        .is_far_below = client->is_far_below,
+    };
+    sc_viewer_get_counts(client->viewer, &stats->counts);
+}
+
 static void remove_client(ScAudience *audience, Client *client)
 {
+    ScViewerStats stats;
+
+    if (client->has_joined) {
+        get_stats(client, &stats);
+        sc_viewer_stats_log(&stats);
+    }
     sc_input_forget(audience->input, client->viewer);
     add_counts(client->viewer, &audience->gone);
     g_ptr_array_remove(audience->clients, client);
@@ -125,6 +147,8 @@ static void on_viewer_joined(ScViewer *viewer, gpointer data)
     Client *other;
 
     client->has_joined = TRUE;
+    client->id = ++audience->gone.joined;
+    client->since = g_get_monotonic_time();
     if (count_joined(audience) <= audience->config.max_viewers) {
         g_message("viewer %s: joins", sc_viewer_get_peer(viewer));
         return;
@@ -174,9 +198,7 @@ static void on_viewer_closed(ScViewer *viewer, gpointer data)
     ScAudience *audience = data;
     Client *client = find_client(audience, viewer);
 
-    if (client->has_joined) {
-        g_message("viewer %s: gone", sc_viewer_get_peer(viewer));
-    } else {
+    if (!client->has_joined) {
         g_info("connection %s: gone before it joined", sc_viewer_get_peer(viewer));
     }
     remove_client(audience, client);
@@ -344,6 +366,62 @@ void sc_audience_send(ScAudience *audience, ScPacket *packet)
     }
     if (has_changed) {
         update_demand(audience);
+    }
+}
+
+void sc_audience_observe(const ScAudience *audience, ScCodec codec, GArray *viewers)
+{
+    g_array_set_size(viewers, 0);
+    for (guint i = 0; i < audience->clients->len; i++) {
+        const Client *client = g_ptr_array_index(audience->clients, i);
+        ScRateViewer viewer = { .id = client->id };
+        ScOutboxCounts counts;
+
+        if (!client->is_ready || client->codec != codec) {
+            continue;
+        }
+        sc_viewer_get_counts(client->viewer, &counts);
+        viewer.packets = counts.flow.packets;
+        viewer.bytes = counts.flow.bytes;
+        viewer.service = counts.flow.service;
+        viewer.delay = counts.flow.delay;
+        viewer.waiting = counts.flow.waiting;
+        g_array_append_val(viewers, viewer);
+    }
+}
+
+static void set_far_below(ScAudience *audience, const ScRateViewer *viewer)
+{
+    for (guint i = 0; i < audience->clients->len; i++) {
+        Client *client = g_ptr_array_index(audience->clients, i);
+
+        if (client->id == viewer->id && client->is_far_below != viewer->is_far_below) {
+            client->is_far_below = viewer->is_far_below;
+            g_message("viewer %s: %s", sc_viewer_get_peer(client->viewer),
+                      client->is_far_below ? "takes far less than the others and will lose pictures"
+                                           : "keeps up with the others again");
+        }
+    }
+}
+
+void sc_audience_note_rates(ScAudience *audience, const GArray *viewers)
+{
+    for (guint i = 0; i < viewers->len; i++) {
+        set_far_below(audience, &g_array_index(viewers, ScRateViewer, i));
+    }
+}
+
+void sc_audience_foreach(const ScAudience *audience, ScAudienceFunc func, gpointer data)
+{
+    ScViewerStats stats;
+
+    for (guint i = 0; i < audience->clients->len; i++) {
+        const Client *client = g_ptr_array_index(audience->clients, i);
+
+        if (client->has_joined) {
+            get_stats(client, &stats);
+            func(&stats, data);
+        }
     }
 }
 

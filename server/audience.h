@@ -12,6 +12,8 @@
 #include "capture/source.h"
 #include "encoder/packet.h"
 #include "server/input.h"
+#include "server/rate.h"
+#include "server/viewer-stats.h"
 
 G_BEGIN_DECLS
 
@@ -60,10 +62,22 @@ void sc_audience_set_leds(ScAudience *audience, ScLeds leds);
 /* Of the picture, in pixels: positions are clipped to it. */
 void sc_audience_set_size(ScAudience *audience, guint width, guint height);
 
+/* How those who show @codec do, for sc_stream_adapt(): replaces what is in @viewers (an array of
+ * ScRateViewer). */
+void sc_audience_observe(const ScAudience *audience, ScCodec codec, GArray *viewers);
+
+/* Takes over is_far_below. */
+void sc_audience_note_rates(ScAudience *audience, const GArray *viewers);
+
+/* Calls @func for each viewer that has joined, the oldest first. */
+typedef void (*ScAudienceFunc)(const ScViewerStats *stats, gpointer data);
+void sc_audience_foreach(const ScAudience *audience, ScAudienceFunc func, gpointer data);
+
 typedef struct {
     guint viewers;
     guint64 sent;    /* packets given to viewers, those gone included */
     guint64 dropped; /* packets viewers had no room for */
+    guint64 joined;  /* viewers, those gone included */
 } ScAudienceCounts;
 
 void sc_audience_get_counts(const ScAudience *audience, ScAudienceCounts *counts);

@@ -228,6 +228,11 @@ void sc_head_request_key(ScHead *head, ScCodec codec)
     }
 }
 
+void sc_head_adapt(ScHead *head, ScPacket *packet, ScRateViewer *viewers, guint n_viewers)
+{
+    sc_stream_adapt(head->streams[sc_packet_get_info(packet)->codec], packet, viewers, n_viewers);
+}
+
 ScSource *sc_head_get_source(ScHead *head)
 {
     return head->source;

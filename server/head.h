@@ -52,6 +52,9 @@ void sc_head_set_viewers(ScHead *head, ScCodec codec, guint viewers, guint open_
 void sc_head_request_key(ScHead *head, ScCodec codec);
 
 /* For input. The source stays the head's. */
+/* After @packet was sent to viewers; see sc_stream_adapt(). */
+void sc_head_adapt(ScHead *head, ScPacket *packet, ScRateViewer *viewers, guint n_viewers);
+
 ScSource *sc_head_get_source(ScHead *head);
 
 /* NULL while nobody has wanted the codec yet. */

@@ -247,4 +247,5 @@ void sc_outbox_get_counts(const ScOutbox *outbox, ScOutboxCounts *counts)
         .dropped = outbox->dropped,
         .queued = get_queued(outbox),
     };
+    sc_stream_device_get_flow(outbox->device, &counts->flow);
 }

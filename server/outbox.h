@@ -57,6 +57,7 @@ typedef struct {
     guint64 packets, bytes, key_frames; /* given to the library */
     guint64 dropped;
     guint queued; /* now */
+    ScStreamDeviceFlow flow;
 } ScOutboxCounts;
 
 void sc_outbox_get_counts(const ScOutbox *outbox, ScOutboxCounts *counts);

@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "server/rate.h"
 
-/* A viewer is judged by what was delivered to it in so much time, or a little more. */
-#define WINDOW (100 * 1000)
+/* A viewer is judged by what was delivered to it in at least so much time, if that is so much data;
+ * else in so much time. What is between us and the network passes data on in pieces, and no piece
+ * says anything. */
+#define WINDOW_MIN (100 * 1000)
+#define WINDOW_MAX (400 * 1000)
+#define WINDOW_BYTES (40 * 1024)
 
 /* Packets are delayed if they take longer than this, and a quarter longer than pictures come. */
 #define MIN_DELAY (50 * 1000)
 
 /* Delays of at most this share of those in the window before: the queue shrinks already. */
 #define SHRINKING 0.95
+
+/* A queue that was empty for the rest of a window does not grow. */
+#define BUSY 0.75
 
 /* So much of what a network was seen to carry is used; the rest empties the queue. */
 #define USABLE 0.85
@@ -126,21 +133,23 @@ static void note_source(ScRate *rate, const ScRateInput *input)
         double fps = MIN(pictures / time, 1.0 / rate->frame_time) * G_USEC_PER_SEC;
         double memory = fps > rate->fps ? FASTER_MEMORY : SLOWER_MEMORY;
 
-        rate->fps += (fps - rate->fps) * time / (time + memory);
+        if (fps > rate->fps || !input->may_have_paused) {
+            rate->fps += (fps - rate->fps) * time / (time + memory);
+        }
     }
     rate->offered = input->offered;
 }
 
-/* Of the network, if every picture of the source is encoded; kbit/s. */
-static double get_demand(const ScRate *rate)
+/* The rate that would give packets of the size they have. More than that has no effect. */
+static double get_used(const ScRate *rate)
 {
-    return rate->size > 0 ? MAX(rate->size * 8 / 1000 * rate->fps, 1) : rate->kbit;
+    return rate->size > 0 ? MIN(rate->size * 8 * 1000 / rate->frame_time, rate->kbit) : rate->kbit;
 }
 
 /* The encoder needs most of what it may use: pictures are worse than they could be. */
 static gboolean is_demanding(const ScRate *rate)
 {
-    return rate->size * 8 * 1000 / rate->frame_time >= rate->kbit / 2;
+    return get_used(rate) >= rate->kbit / 2;
 }
 
 static gint64 get_max_delay(const ScRate *rate)
@@ -150,10 +159,10 @@ static gint64 get_max_delay(const ScRate *rate)
 
 static void set_rate(ScRate *rate, double kbit)
 {
-    double before = rate->kbit;
+    double used = get_used(rate);
 
     rate->kbit = CLAMP(kbit, rate->floor, rate->ceiling);
-    rate->size *= rate->kbit / before; /* as the next ones will be */
+    rate->size *= MIN(rate->kbit / used, 1); /* as the next ones will be */
     rate->calm = 0;
 }
 
@@ -189,9 +198,11 @@ static void note_delay(const ScRate *rate, Link *link, const ScRateViewer *viewe
 {
     gint64 packets = (gint64)(viewer->packets - link->start.packets);
     gint64 delay = (viewer->delay - link->start.delay) / packets;
-    double carried = 8000.0 * (double)(viewer->bytes - link->start.bytes) /
-                     (double)MAX(viewer->service - link->start.service, 1);
-    double can = rate->kbit * USABLE * carried / get_demand(rate);
+    gint64 service = MAX(viewer->service - link->start.service, 1);
+    double carried = 8000.0 * (double)(viewer->bytes - link->start.bytes) / (double)service;
+    /* The encoder gives each picture its share of a second, whether or not they are so many. */
+    double can = USABLE * carried * G_USEC_PER_SEC / rate->frame_time / rate->fps;
+    double used = get_used(rate);
 
     if (delay <= get_max_delay(rate)) {
         link->delayed_since = 0;
@@ -200,9 +211,10 @@ static void note_delay(const ScRate *rate, Link *link, const ScRateViewer *viewe
     }
     /* Whatever the numbers say, a queue that stays is too long. */
     if (link->delayed_since > 0 && (double)delay > (double)link->last_delay * SHRINKING &&
-        (can < rate->kbit * TOLERANCE || now - link->delayed_since >= KEPT_UP)) {
+        (double)service > (double)MIN(now - link->start_time, packets * SC_RATE_STALL) * BUSY &&
+        (can < used * TOLERANCE || now - link->delayed_since >= KEPT_UP)) {
         link->objects = TRUE;
-        link->can = CLAMP(can, 1, rate->kbit * STEP_DOWN_MIN);
+        link->can = CLAMP(can, 1, used * STEP_DOWN_MIN);
         link->delayed_since = now;
     }
     link->last_delay = delay;
@@ -214,7 +226,7 @@ static void note_keeping_up(const ScRate *rate, Link *link, const ScRateViewer *
     guint64 produced = rate->produced - link->start_produced;
 
     if ((viewer->bytes - link->start.bytes) * 2 >= produced) {
-        link->kept_up += MIN(now - link->start_time, 2 * WINDOW);
+        link->kept_up += MIN(now - link->start_time, WINDOW_MAX);
     }
     if (link->kept_up < KEPT_UP) {
         return;
@@ -248,6 +260,15 @@ static gboolean note_stall(Link *link, const ScRateViewer *viewer, gint64 now)
     return is_first;
 }
 
+static gboolean window_is_over(const Link *link, const ScRateViewer *viewer, gint64 now)
+{
+    gint64 time = now - link->start_time;
+
+    return viewer->packets > link->start.packets &&
+           (time >= WINDOW_MAX ||
+            (time >= WINDOW_MIN && viewer->bytes - link->start.bytes >= WINDOW_BYTES));
+}
+
 static void note_viewer(ScRate *rate, const ScRateViewer *viewer, gint64 now)
 {
     Link *link = find_link(rate, viewer, now);
@@ -258,7 +279,7 @@ static void note_viewer(ScRate *rate, const ScRateViewer *viewer, gint64 now)
         start_window(rate, link, viewer, now);
         return;
     }
-    if (now - link->start_time < WINDOW || viewer->packets == link->start.packets) {
+    if (!window_is_over(link, viewer, now)) {
         return;
     }
     note_delay(rate, link, viewer, now);
@@ -372,7 +393,7 @@ static void step_down(ScRate *rate, double can, double before)
     gboolean was_probing = before < rate->ceiling && rate->kbit >= before * NEAR;
 
     rate->gentle_calm = was_probing ? MIN(rate->gentle_calm * 2, CALM_GENTLE_MAX) : CALM_GENTLE;
-    set_rate(rate, MAX(can, rate->kbit * STEP_DOWN_MAX));
+    set_rate(rate, MAX(can, get_used(rate) * STEP_DOWN_MAX));
     rate->calm = -CALM_EXTRA;
 }
 
@@ -398,6 +419,7 @@ guint sc_rate_update(ScRate *rate, const ScRateInput *input)
     note_viewers(rate, input);
     find_far_below(rate, input);
     opinion = ask_viewers(rate);
+
     if (opinion.is_delayed) {
         rate->calm = MIN(rate->calm, 0);
     } else {

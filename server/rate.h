@@ -48,10 +48,11 @@ typedef struct {
 
 typedef struct {
     gint64 now;
-    gsize size;            /* of the packet that was just sent */
-    gboolean is_key;       /* which says little about the size of others */
-    guint64 offered;       /* pictures of the source, also those not encoded; of all time */
-    ScRateViewer *viewers; /* those of the stream */
+    gsize size;               /* of the packet that was just sent */
+    gboolean is_key;          /* which says little about the size of others */
+    guint64 offered;          /* pictures of the source, also those not encoded; of all time */
+    gboolean may_have_paused; /* the source, since the last packet, because nobody had room */
+    ScRateViewer *viewers;    /* those of the stream */
     guint n_viewers;
 } ScRateInput;
 

@@ -15,6 +15,7 @@ struct ScServer {
 
     ScHead *head;
     ScAudience *audience;
+    GArray *rate_viewers; /* of ScRateViewer, one packet's */
     ScTimer *stats;
 };
 
@@ -79,11 +80,21 @@ static const ScAudienceListener audience_listener = {
 
 /* The head */
 
+static void adapt_rate(ScServer *server, ScPacket *packet)
+{
+    GArray *viewers = server->rate_viewers;
+
+    sc_audience_observe(server->audience, sc_packet_get_info(packet)->codec, viewers);
+    sc_head_adapt(server->head, packet, (ScRateViewer *)viewers->data, viewers->len);
+    sc_audience_note_rates(server->audience, viewers);
+}
+
 static void on_head_packet(ScPacket *packet, gpointer data)
 {
     ScServer *server = data;
 
     sc_audience_send(server->audience, packet);
+    adapt_rate(server, packet);
     if (server->options->stats && !sc_timer_is_set(server->stats)) {
         sc_timer_set_after(server->stats, STATS_INTERVAL);
     }
@@ -168,6 +179,7 @@ ScServer *sc_server_new(const ScOptions *options, ScServerLostFunc lost, gpointe
     server->lost = lost;
     server->lost_data = data;
     server->stats = sc_timer_new(print_stats, server);
+    server->rate_viewers = g_array_new(FALSE, FALSE, sizeof(ScRateViewer));
     server->head = sc_head_new(&head, &head_listener, server, error);
     if (server->head == NULL) {
         return NULL;
@@ -190,6 +202,7 @@ void sc_server_free(ScServer *server)
     sc_audience_free(server->audience);
     sc_head_free(server->head);
     sc_timer_free(server->stats);
+    g_array_unref(server->rate_viewers);
     g_free(server);
 }
 

@@ -25,11 +25,13 @@ static void append_stream(GString *line, const ScStream *stream, ScCodec codec)
     g_string_append_printf(
         line,
         " encoded=%" U64 " absorbed=%" U64 " replaced=%" U64 " skipped=%" U64 " repeated=%" U64
-        " packets=%" U64 " keys=%" U64 " bytes=%" U64 " encode_us=%" U64 " step_downs=%" U64,
+        " packets=%" U64 " keys=%" U64 " bytes=%" U64 " encode_us=%" U64 " bitrate_kbit=%u"
+        " step_downs=%" U64,
         stream_counts.encoded, stream_counts.absorbed, stream_counts.replaced,
         stream_counts.skipped, stream_counts.repeated, encoder_counts.pictures,
         encoder_counts.key_frames, encoder_counts.bytes,
-        encoder_counts.encode_us / MAX(encoder_counts.pictures, 1), encoder_counts.step_downs);
+        encoder_counts.encode_us / MAX(encoder_counts.pictures, 1), sc_stream_get_bitrate(stream),
+        encoder_counts.step_downs);
     if (reason != NULL) {
         append_quoted(line, "step_down_reason", reason);
     }

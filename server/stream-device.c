@@ -3,6 +3,7 @@
 
 #include "capture/error.h"
 #include "capture/loop.h"
+#include "server/rate.h"
 #include "server/spice-compat.h"
 
 #include <spice/enums.h>
@@ -23,6 +24,12 @@
 G_STATIC_ASSERT(sizeof(StreamMsgFormat) <= sizeof(StreamMsgCursorSet));
 G_STATIC_ASSERT(sizeof(StreamMsgCursorMove) <= sizeof(StreamMsgCursorSet));
 
+/* A packet and when it was sent. */
+typedef struct {
+    ScPacket *packet;
+    gint64 time;
+} Item;
+
 /* A message on its way to the library, in two pieces: nothing is copied together. */
 typedef struct {
     StreamMsgType type; /* STREAM_TYPE_INVALID: none */
@@ -30,7 +37,7 @@ typedef struct {
     gsize head_size;
     GBytes *body; /* NULL where there is none */
     gsize size, position;
-    ScPacket *packet; /* STREAM_TYPE_DATA, but for the tail of one */
+    Item *item; /* STREAM_TYPE_DATA, but for the tail of one */
 } Message;
 
 struct ScStreamDevice {
@@ -39,9 +46,12 @@ struct ScStreamDevice {
     gpointer data;
 
     Message message;
-    GQueue packets;
-    gsize queued_bytes; /* of the packets and of the one in the message */
-    gboolean tail_due;  /* the last packet was H.264, what completes it comes next */
+    GQueue items;        /* of Item */
+    gsize queued_bytes;  /* of the packets and of the one in the message */
+    gboolean tail_due;   /* the last packet was H.264, what completes it comes next */
+    Item *given;         /* the library has it and has not come for more; NULL: none */
+    gint64 delivered_at; /* the packet before */
+    ScStreamDeviceFlow flow;
 
     gboolean has_format; /* the display was told the following */
     ScPacketInfo format; /* codec, width and height only */
@@ -61,6 +71,19 @@ struct ScStreamDevice {
     guint codecs;    /* of the last START_STOP */
     guint answer_id; /* pending answer to it; nothing is read until then */
 };
+
+static gsize item_get_size(const Item *item)
+{
+    return g_bytes_get_size(sc_packet_get_data(item->packet));
+}
+
+static void item_free(gpointer data)
+{
+    Item *item = data;
+
+    sc_packet_unref(item->packet);
+    g_free(item);
+}
 
 static guint8 get_spice_codec(ScCodec codec)
 {
@@ -96,7 +119,7 @@ static void message_init(Message *message, StreamMsgType type, gconstpointer fix
 static void message_clear(Message *message)
 {
     g_clear_pointer(&message->body, g_bytes_unref);
-    g_clear_pointer(&message->packet, sc_packet_unref);
+    g_clear_pointer(&message->item, item_free);
     message->type = STREAM_TYPE_INVALID;
 }
 
@@ -174,13 +197,13 @@ static void begin_format(ScStreamDevice *device, const ScPacketInfo *info)
     device->has_format = TRUE;
 }
 
-/* Takes @packet. */
-static void begin_data(ScStreamDevice *device, ScPacket *packet)
+/* Takes @item. */
+static void begin_data(ScStreamDevice *device, Item *item)
 {
     message_init(&device->message, STREAM_TYPE_DATA, NULL, 0,
-                 g_bytes_ref(sc_packet_get_data(packet)));
-    device->message.packet = packet;
-    device->tail_due = sc_packet_get_info(packet)->codec == SC_CODEC_H264;
+                 g_bytes_ref(sc_packet_get_data(item->packet)));
+    device->message.item = item;
+    device->tail_due = sc_packet_get_info(item->packet)->codec == SC_CODEC_H264;
 }
 
 static void begin_tail(ScStreamDevice *device)
@@ -193,13 +216,13 @@ static void begin_tail(ScStreamDevice *device)
 static gboolean has_message(const ScStreamDevice *device)
 {
     return device->message.type != STREAM_TYPE_INVALID || device->tail_due ||
-           device->cursor_changed || device->position_changed || device->packets.length > 0;
+           device->cursor_changed || device->position_changed || device->items.length > 0;
 }
 
 /* FALSE if there is nothing to send. */
 static gboolean begin_message(ScStreamDevice *device)
 {
-    ScPacket *packet = g_queue_peek_head(&device->packets);
+    Item *item = g_queue_peek_head(&device->items);
     const ScPacketInfo *info;
 
     if (device->tail_due) {
@@ -214,28 +237,48 @@ static gboolean begin_message(ScStreamDevice *device)
         begin_position(device);
         return TRUE;
     }
-    if (packet == NULL) {
+    if (item == NULL) {
         return FALSE;
     }
-    info = sc_packet_get_info(packet);
+    info = sc_packet_get_info(item->packet);
     if (!device->has_format || device->format.codec != info->codec ||
         device->format.width != info->width || device->format.height != info->height) {
         begin_format(device, info);
     } else {
-        begin_data(device, g_queue_pop_head(&device->packets));
+        begin_data(device, g_queue_pop_head(&device->items));
     }
     return TRUE;
 }
 
 static void finish_message(ScStreamDevice *device)
 {
-    g_autoptr(ScPacket) packet = g_steal_pointer(&device->message.packet);
+    Item *item = g_steal_pointer(&device->message.item);
 
     message_clear(&device->message);
-    if (packet != NULL) {
-        device->queued_bytes -= g_bytes_get_size(sc_packet_get_data(packet));
-        device->listener.taken(packet, device->data);
+    if (item != NULL) {
+        device->queued_bytes -= item_get_size(item);
+        device->given = item;
+        device->listener.taken(item->packet, device->data);
     }
+}
+
+/* The library comes for more, so it has got rid of what it was given. */
+static void note_delivered(ScStreamDevice *device)
+{
+    g_autofree Item *item = g_steal_pointer(&device->given);
+    gint64 now, service;
+
+    if (item == NULL) {
+        return;
+    }
+    now = g_get_monotonic_time();
+    service = now - MAX(item->time, device->delivered_at);
+    device->flow.packets++;
+    device->flow.bytes += item_get_size(item);
+    device->flow.service += MIN(service, SC_RATE_STALL);
+    device->flow.delay += MIN(now - item->time, SC_RATE_STALL);
+    device->delivered_at = now;
+    sc_packet_unref(item->packet);
 }
 
 /* Tells the library that there is something to read. */
@@ -277,6 +320,9 @@ static int device_read(SpiceCharDeviceInstance *instance, uint8_t *buffer, int s
     gsize copied;
 
     sc_spice_compat_end_stamp();
+    if (message->type == STREAM_TYPE_INVALID) {
+        note_delivered(device);
+    }
     if (size <= 0 || !may_read(device) ||
         (message->type == STREAM_TYPE_INVALID && !begin_message(device))) {
         return 0;
@@ -405,7 +451,7 @@ ScStreamDevice *sc_stream_device_new(SpiceServer *server, const ScStreamDeviceLi
 
     device->listener = *listener;
     device->data = data;
-    g_queue_init(&device->packets);
+    g_queue_init(&device->items);
     device->instance.base.sif = &device_interface.base;
     device->instance.subtype = "port";
     device->instance.portname = "org.spice-space.stream.0";
@@ -427,7 +473,8 @@ void sc_stream_device_free(ScStreamDevice *device)
     g_clear_handle_id(&device->answer_id, sc_loop_remove);
     g_clear_handle_id(&device->wake_id, sc_loop_remove);
     message_clear(&device->message);
-    g_queue_clear_full(&device->packets, (GDestroyNotify)sc_packet_unref);
+    g_queue_clear_full(&device->items, item_free);
+    g_clear_pointer(&device->given, item_free);
     sc_cursor_unref(device->cursor);
     g_free(device);
 }
@@ -441,12 +488,15 @@ void sc_stream_device_open(ScStreamDevice *device)
 gboolean sc_stream_device_send_packet(ScStreamDevice *device, ScPacket *packet)
 {
     gsize size = g_bytes_get_size(sc_packet_get_data(packet));
+    Item *item;
 
     if (size == 0 || size > MAX_DATA_SIZE) {
         g_warning("a packet of %zu bytes cannot be sent", size);
         return FALSE;
     }
-    g_queue_push_tail(&device->packets, sc_packet_ref(packet));
+    item = g_new(Item, 1);
+    *item = (Item){ sc_packet_ref(packet), g_get_monotonic_time() };
+    g_queue_push_tail(&device->items, item);
     device->queued_bytes += size;
     wake_up(device);
     return TRUE;
@@ -476,17 +526,35 @@ guint sc_stream_device_get_queued(const ScStreamDevice *device, gsize *bytes)
     if (bytes != NULL) {
         *bytes = device->queued_bytes;
     }
-    return device->packets.length + (device->message.packet != NULL);
+    return device->items.length + (device->message.item != NULL);
+}
+
+static const Item *get_oldest(const ScStreamDevice *device)
+{
+    if (device->given != NULL) {
+        return device->given;
+    }
+    return device->message.item != NULL ? device->message.item
+                                        : g_queue_peek_head((GQueue *)&device->items);
+}
+
+void sc_stream_device_get_flow(const ScStreamDevice *device, ScStreamDeviceFlow *flow)
+{
+    const Item *oldest = get_oldest(device);
+
+    *flow = device->flow;
+    flow->waiting = sc_stream_device_get_queued(device, NULL) + (device->given != NULL);
+    flow->age = oldest != NULL ? g_get_monotonic_time() - oldest->time : 0;
 }
 
 guint sc_stream_device_clear(ScStreamDevice *device)
 {
-    guint cleared = device->packets.length;
-    ScPacket *packet;
+    guint cleared = device->items.length;
+    Item *item;
 
-    while ((packet = g_queue_pop_head(&device->packets)) != NULL) {
-        device->queued_bytes -= g_bytes_get_size(sc_packet_get_data(packet));
-        sc_packet_unref(packet);
+    while ((item = g_queue_pop_head(&device->items)) != NULL) {
+        device->queued_bytes -= item_get_size(item);
+        item_free(item);
     }
     return cleared;
 }

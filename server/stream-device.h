@@ -56,6 +56,18 @@ void sc_stream_device_send_cursor_position(ScStreamDevice *device, int x, int y)
  * them. @bytes may be NULL. */
 guint sc_stream_device_get_queued(const ScStreamDevice *device, gsize *bytes);
 
+/* How packets flow, as server/rate.h wants it. One is delivered when the library has written all of
+ * it into the client's socket and comes for more. */
+typedef struct {
+    guint64 packets, bytes; /* delivered, of all time */
+    gint64 service;         /* added up: how long each of these was the next one */
+    gint64 delay;           /* added up: how old each was then */
+    guint waiting;          /* packets sent and neither delivered nor forgotten */
+    gint64 age;             /* of the oldest of these, microseconds; 0: none */
+} ScStreamDeviceFlow;
+
+void sc_stream_device_get_flow(const ScStreamDevice *device, ScStreamDeviceFlow *flow);
+
 /* Forgets queued packets that the library has not begun to read; returns how many. */
 guint sc_stream_device_clear(ScStreamDevice *device);
 

@@ -10,6 +10,9 @@
 
 struct ScStream {
     ScEncoder *encoder;
+    ScRate *rate; /* NULL: the encoder's bit rate is not ours to set */
+    guint bitrate_kbit;
+    gboolean was_closed; /* nobody had room for a while since the last packet */
     ScStreamPacketFunc packet;
     gpointer data;
     ScCodec codec;
@@ -257,6 +260,10 @@ ScStream *sc_stream_new(const ScEncoderConfig *config, ScStreamPacketFunc packet
     stream->retry = sc_timer_new(on_retry, stream);
     stream->rest = sc_timer_new(on_rest, stream);
     pixman_region32_init(&stream->unseen);
+    if (config->codec == SC_CODEC_H264 && config->kind != SC_ENCODER_CUSTOM) {
+        stream->bitrate_kbit = config->bitrate_kbit;
+        stream->rate = sc_rate_new(config->bitrate_kbit, config->max_fps);
+    }
     stream->encoder = sc_encoder_new(config, &listener, stream, error);
     return stream->encoder != NULL ? g_steal_pointer(&stream) : NULL;
 }
@@ -267,6 +274,7 @@ void sc_stream_free(ScStream *stream)
         return;
     }
     sc_encoder_free(stream->encoder);
+    sc_rate_free(stream->rate);
     sc_frame_unref(stream->held);
     sc_scanout_unref(stream->scanout);
     sc_timer_free(stream->retry);
@@ -291,6 +299,7 @@ void sc_stream_set_viewers(ScStream *stream, guint viewers, guint open_viewers)
         sc_timer_set_after(stream->rest, REST_DELAY);
     }
     if (open_viewers == 0) {
+        stream->was_closed = TRUE;
         drop_held(stream); /* the guest must not wait for a viewer */
     } else if (has_come || has_opened) {
         kick(stream);
@@ -332,6 +341,37 @@ void sc_stream_offer(ScStream *stream, ScFrame *frame)
 {
     stream->counts.offered++;
     take(stream, frame);
+}
+
+void sc_stream_adapt(ScStream *stream, ScPacket *packet, ScRateViewer *viewers, guint n_viewers)
+{
+    ScRateInput input = {
+        .now = g_get_monotonic_time(),
+        .size = g_bytes_get_size(sc_packet_get_data(packet)),
+        .is_key = sc_packet_get_info(packet)->is_key,
+        .offered = stream->counts.offered,
+        .may_have_paused = stream->was_closed,
+        .viewers = viewers,
+        .n_viewers = n_viewers,
+    };
+    guint kbit;
+
+    stream->was_closed = stream->open_viewers == 0;
+    if (stream->rate == NULL) {
+        return;
+    }
+    kbit = sc_rate_update(stream->rate, &input);
+    if (kbit != stream->bitrate_kbit) {
+        g_info("%s: from %u to %u kbit/s", sc_codec_name(stream->codec), stream->bitrate_kbit,
+               kbit);
+        stream->bitrate_kbit = kbit;
+        sc_encoder_set_bitrate(stream->encoder, kbit);
+    }
+}
+
+guint sc_stream_get_bitrate(const ScStream *stream)
+{
+    return stream->bitrate_kbit;
 }
 
 const ScEncoder *sc_stream_get_encoder(const ScStream *stream)

@@ -13,6 +13,7 @@
 
 #include "capture/frame.h"
 #include "encoder/encoder.h"
+#include "server/rate.h"
 
 G_BEGIN_DECLS
 
@@ -42,6 +43,14 @@ void sc_stream_set_scanout(ScStream *stream, ScScanout *scanout);
 
 /* A frame of that scanout. Referenced while it is needed, so hold yours only for the call. */
 void sc_stream_offer(ScStream *stream, ScFrame *frame);
+
+/* @packet, which came from this stream, was sent to its viewers, and this is how they do: sets the
+ * bit rate from the next picture on, and is_far_below of @viewers. Where the encoder has no bit
+ * rate (MJPEG, a custom pipeline) nothing happens. */
+void sc_stream_adapt(ScStream *stream, ScPacket *packet, ScRateViewer *viewers, guint n_viewers);
+
+/* kbit/s; 0: the encoder has none. */
+guint sc_stream_get_bitrate(const ScStream *stream);
 
 const ScEncoder *sc_stream_get_encoder(const ScStream *stream);
 

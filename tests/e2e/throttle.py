@@ -70,6 +70,8 @@ class Throttle(Gate):
         unix = self._target.startswith("unix:")
         server = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)  # before it connects
+        if not unix:
+            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)  # as on Ethernet
         host, port = self._target.rsplit(":", 1)
         server.connect(port if unix else (host, int(port)))
         return server

@@ -17,6 +17,8 @@
 #define MAX_VIEWERS 16
 #define KEY_FACTOR 5 /* by which key frames are larger */
 
+#define PACKET 1500 /* of a network */
+
 #define ANY G_MAXUINT
 
 typedef struct {
@@ -29,7 +31,7 @@ typedef struct {
 typedef struct {
     guint kbit;
     guint64 id;
-    double in_socket;
+    double in_socket, credit;    /* bytes */
     Packet packets[MAX_PACKETS]; /* the first is being written */
     guint n_packets;
     double written; /* of the first */
@@ -47,10 +49,12 @@ typedef struct {
     gint64 now;
     guint fps;          /* of the source; 0: idle */
     guint content_kbit; /* what its pictures need; the rate limits it */
+    gboolean pauses;    /* the source, while nobody has room */
+    double piece;       /* bytes in which the network takes from the socket */
     Sink sinks[MAX_VIEWERS];
     guint n_sinks;
     gint64 next_picture;
-    gboolean unseen, wants_key;
+    gboolean unseen, wants_key, was_closed;
     guint64 offered, encoded;
     guint kbit, lowest, highest; /* the rate, and its extremes since they were last reset */
     guint n_down, n_up;
@@ -87,7 +91,13 @@ static void send_packet(World *world, Sink *sink, guint size, gboolean is_key)
 static void update_rate(World *world, guint size, gboolean is_key)
 {
     ScRateViewer viewers[MAX_VIEWERS];
-    ScRateInput input = { world->now, size, is_key, world->offered, viewers, world->n_sinks };
+    ScRateInput input = { .now = world->now,
+                          .size = size,
+                          .is_key = is_key,
+                          .offered = world->offered,
+                          .may_have_paused = world->was_closed,
+                          .viewers = viewers,
+                          .n_viewers = world->n_sinks };
     guint before = world->kbit;
 
     for (guint i = 0; i < world->n_sinks; i++) {
@@ -101,6 +111,7 @@ static void update_rate(World *world, guint size, gboolean is_key)
                                      .waiting = sink->n_packets };
     }
     world->kbit = sc_rate_update(world->rate, &input);
+    world->was_closed = FALSE;
     for (guint i = 0; i < world->n_sinks; i++) {
         world->is_far_below[i] = viewers[i].is_far_below;
     }
@@ -132,7 +143,13 @@ static void run_sink(World *world, Sink *sink)
 {
     double room;
 
-    sink->in_socket = MAX(0, sink->in_socket - sink->kbit / 8.0);
+    sink->credit = MIN(sink->credit, world->piece) + sink->kbit / 8.0;
+    if (sink->credit >= MIN(sink->in_socket, world->piece)) {
+        double taken = MIN(sink->in_socket, sink->credit);
+
+        sink->in_socket -= taken;
+        sink->credit -= taken;
+    }
     while (sink->n_packets > 0 && (room = SOCKET_BYTES - sink->in_socket) > 0) {
         Packet *packet = &sink->packets[0];
         double size = MIN(room, packet->size - sink->written);
@@ -167,7 +184,8 @@ static void run_millisecond(World *world)
         run_sink(world, &world->sinks[i]);
         is_open |= !is_congested(&world->sinks[i]);
     }
-    if (world->fps > 0 && world->now >= world->next_picture) {
+    world->was_closed |= !is_open;
+    if (world->fps > 0 && world->now >= world->next_picture && (is_open || !world->pauses)) {
         world->next_picture = MAX(world->next_picture + G_USEC_PER_SEC / world->fps, world->now);
         world->offered++;
         world->unseen = TRUE;
@@ -252,7 +270,7 @@ static const struct {
       1,
       30,
       { { 5, 50000, CEILING, CEILING, 29, 0, 0 },
-        { 10, 3000, 1900, 3450, 28, 0, 0 },
+        { 10, 3000, 1900, 3600, 28, 0, 0 },
         { 30, 50000, CEILING, CEILING, 29, 0, 0 } } },
     { "a step far down, and half up again",
       1,
@@ -272,7 +290,7 @@ static const struct {
       1,
       10,
       { { 5, 50000, CEILING, CEILING, 9, 0, 0 },
-        { 15, 1000, 1600, 3300, 9, 0, 0 },
+        { 15, 1000, 1600, 5000, 9, 0, 0 },
         { 30, 50000, CEILING, CEILING, 9, 0, 0 } } },
     { "one alone that stops and goes on",
       1,
@@ -301,7 +319,7 @@ static const struct {
     { "16 viewers, one slower: it decides",
       16,
       30,
-      { { 5, 50000, CEILING, CEILING, 29, 28, 0 }, { 20, 5000, 3500, 5750, 28, 28, 0 } } },
+      { { 5, 50000, CEILING, CEILING, 29, 28, 0 }, { 20, 5000, 3500, 6000, 28, 28, 0 } } },
     { "16 viewers, one far slower: it loses pictures",
       16,
       30,
@@ -324,6 +342,7 @@ static void run_stretch(World *world, const Stretch *stretch)
 {
     guint64 dropped = world->sinks[0].dropped;
     guint64 others = get_shown_by_others(world);
+    gboolean is_coarse = world->piece > PACKET; /* then things are found out later */
     guint64 shown;
 
     world->sinks[0].kbit = stretch->kbit;
@@ -335,28 +354,42 @@ static void run_stretch(World *world, const Stretch *stretch)
                    (world->sinks[0].shown - shown) * 3 / stretch->seconds,
                    (guint)(world->sinks[0].dropped - dropped));
     if (stretch->kbit > 0 || world->n_sinks > 1) {
-        g_assert_cmpuint(world->lowest, >=, stretch->min);
-        g_assert_cmpuint(world->highest, <=, stretch->max);
+        g_assert_cmpuint(world->lowest, >=, stretch->min * (is_coarse ? 0.8 : 1));
+        g_assert_cmpuint(world->highest, <=, MIN(stretch->max * (is_coarse ? 1.5 : 1), CEILING));
     }
     g_assert_cmpfloat((world->sinks[0].shown - shown) * 3 / stretch->seconds, >=, stretch->fps);
-    g_assert_cmpuint(world->sinks[0].dropped - dropped, <=, stretch->drops);
+    if (stretch->drops != ANY) {
+        g_assert_cmpuint(world->sinks[0].dropped - dropped, <=,
+                         stretch->drops + (is_coarse ? MAX_PACKETS : 0));
+    }
     if (world->n_sinks > 1) {
         g_assert_cmpfloat((get_shown_by_others(world) - others) / stretch->seconds, >=,
                           stretch->others_fps);
     }
 }
 
-static void test_row(gconstpointer data)
+static void run_row(guint row, gboolean pauses, double piece)
 {
-    guint row = GPOINTER_TO_UINT(data);
     World world;
 
+    g_test_message("the source %s, the network takes %.0f bytes at once",
+                   pauses ? "pauses" : "goes on", piece);
     world_init(&world, rows[row].viewers);
     world.fps = rows[row].fps;
+    world.pauses = pauses;
+    world.piece = piece;
     for (const Stretch *stretch = rows[row].stretches; stretch->seconds > 0; stretch++) {
         run_stretch(&world, stretch);
     }
     world_clear(&world);
+}
+
+static void test_row(gconstpointer data)
+{
+    guint row = GPOINTER_TO_UINT(data);
+
+    run_row(row, FALSE, PACKET);
+    run_row(row, TRUE, 16384);
 }
 
 /* What a rate that was found costs to keep: a few small attempts to raise it. */
