@@ -105,6 +105,32 @@ GstCaps *sc_gst_dmabuf_get_caps(const ScTarget *target, guint max_fps, GError **
     return caps;
 }
 
+GstCaps *sc_gst_dmabuf_get_template_caps(void)
+{
+    GValue formats_value = G_VALUE_INIT;
+    GstCaps *caps =
+        gst_caps_new_simple("video/x-raw", "width", GST_TYPE_INT_RANGE, 1, G_MAXINT, "height",
+                            GST_TYPE_INT_RANGE, 1, G_MAXINT, "framerate", GST_TYPE_FRACTION_RANGE,
+                            0, 1, G_MAXINT, 1, NULL);
+
+    gst_caps_set_features_simple(caps, gst_caps_features_new(GST_CAPS_FEATURE_MEMORY_DMABUF, NULL));
+    if (has_drm_caps()) {
+        gst_caps_set_simple(caps, "format", G_TYPE_STRING, "DMA_DRM", NULL);
+        return caps;
+    }
+    g_value_init(&formats_value, GST_TYPE_LIST);
+    for (gsize i = 0; i < G_N_ELEMENTS(formats); i++) {
+        GValue format = G_VALUE_INIT;
+
+        g_value_init(&format, G_TYPE_STRING);
+        g_value_set_static_string(&format, gst_video_format_to_string(formats[i].format));
+        gst_value_list_append_and_take_value(&formats_value, &format);
+    }
+    gst_caps_set_value(caps, "format", &formats_value);
+    g_value_unset(&formats_value);
+    return caps;
+}
+
 static gpointer refuse_map(GstMemory *memory, gsize size, GstMapFlags flags)
 {
     return NULL;
@@ -117,12 +143,14 @@ static gpointer refuse_map_full(GstMemory *memory, GstMapInfo *info, gsize size)
 
 /* An allocator for each buffer: it ends when its last memory has ended completely, which is after
  * the drivers' surfaces that hang on that memory were destroyed. */
-static GstAllocator *new_allocator(GDestroyNotify released, gpointer data)
+static GstAllocator *new_allocator(gboolean mappable, GDestroyNotify released, gpointer data)
 {
     GstAllocator *allocator = gst_dmabuf_allocator_new();
 
-    allocator->mem_map = refuse_map;
-    allocator->mem_map_full = refuse_map_full;
+    if (!mappable) {
+        allocator->mem_map = refuse_map;
+        allocator->mem_map_full = refuse_map_full;
+    }
     g_object_set_data_full(G_OBJECT(allocator), "released", data, released);
     return allocator;
 }
@@ -138,10 +166,11 @@ static gsize get_size(ScDmabuf *dmabuf, guint plane)
                           (guint64)layout->planes[plane].stride * layout->height;
 }
 
-GstBuffer *sc_gst_dmabuf_wrap(ScDmabuf *dmabuf, GDestroyNotify released, gpointer data)
+GstBuffer *sc_gst_dmabuf_wrap(ScDmabuf *dmabuf, gboolean mappable, GDestroyNotify released,
+                              gpointer data)
 {
     const ScDmabufLayout *layout = sc_dmabuf_get_layout(dmabuf);
-    g_autoptr(GstAllocator) allocator = new_allocator(released, data);
+    g_autoptr(GstAllocator) allocator = new_allocator(mappable, released, data);
     GstBuffer *buffer = gst_buffer_new();
     GstVideoFormat format = find_format(layout->fourcc);
     gsize offsets[GST_VIDEO_MAX_PLANES] = { 0 }, end = 0;
@@ -153,9 +182,11 @@ GstBuffer *sc_gst_dmabuf_wrap(ScDmabuf *dmabuf, GDestroyNotify released, gpointe
         gsize size = get_size(dmabuf, i);
 
         if (!same) {
-            gst_buffer_append_memory(
-                buffer, gst_dmabuf_allocator_alloc_with_flags(allocator, layout->planes[i].fd, size,
-                                                              GST_FD_MEMORY_FLAG_DONT_CLOSE));
+            GstMemory *memory = gst_dmabuf_allocator_alloc_with_flags(
+                allocator, layout->planes[i].fd, size, GST_FD_MEMORY_FLAG_DONT_CLOSE);
+
+            GST_MINI_OBJECT_FLAG_SET(memory, GST_MEMORY_FLAG_READONLY);
+            gst_buffer_append_memory(buffer, memory);
             end += size;
         }
         offsets[i] = end - size + layout->planes[i].offset;

@@ -293,7 +293,7 @@ static GstBuffer *wrap_dmabuf(ScPipeline *pipeline, ScDmabuf *dmabuf)
 
     lease->pipeline = pipeline_ref(pipeline);
     lease->dmabuf = sc_dmabuf_ref(dmabuf);
-    return sc_gst_dmabuf_wrap(dmabuf, lease_end, lease);
+    return sc_gst_dmabuf_wrap(dmabuf, FALSE, lease_end, lease);
 }
 
 static GstBuffer *wrap_picture(ScPipeline *pipeline, ScPicture *picture)
