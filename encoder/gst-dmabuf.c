@@ -108,10 +108,9 @@ GstCaps *sc_gst_dmabuf_get_caps(const ScTarget *target, guint max_fps, GError **
 GstCaps *sc_gst_dmabuf_get_template_caps(void)
 {
     GValue formats_value = G_VALUE_INIT;
-    GstCaps *caps =
-        gst_caps_new_simple("video/x-raw", "width", GST_TYPE_INT_RANGE, 1, G_MAXINT, "height",
-                            GST_TYPE_INT_RANGE, 1, G_MAXINT, "framerate", GST_TYPE_FRACTION_RANGE,
-                            0, 1, G_MAXINT, 1, NULL);
+    GstCaps *caps = gst_caps_new_simple("video/x-raw", "width", GST_TYPE_INT_RANGE, 1, G_MAXINT,
+                                        "height", GST_TYPE_INT_RANGE, 1, G_MAXINT, "framerate",
+                                        GST_TYPE_FRACTION_RANGE, 0, 1, G_MAXINT, 1, NULL);
 
     gst_caps_set_features_simple(caps, gst_caps_features_new(GST_CAPS_FEATURE_MEMORY_DMABUF, NULL));
     if (has_drm_caps()) {

@@ -20,8 +20,8 @@ G_STATIC_ASSERT(UP_SIZE > SC_GUARD_MAX_LINK);
 
 /* What the kernel may hold between libspice-server and us, each way (it doubles the number, for its
  * own use). What is in there is delay that the viewer's queue does not see, and once it is full it
- * takes no more until most of it is gone: pieces too large for server/rate.h to see what the network
- * carries. */
+ * takes no more until most of it is gone: pieces too large for server/rate.h to see what the
+ * network carries. */
 #define PAIR_BUFFER_SIZE (16 * 1024)
 
 /* What libspice-server writes should leave at once, before other work is begun. */

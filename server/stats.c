@@ -22,16 +22,16 @@ static void append_stream(GString *line, const ScStream *stream, ScCodec codec)
     sc_encoder_get_counts(encoder, &encoder_counts);
     g_string_append_printf(line, " codec=%s", sc_codec_name(codec));
     append_quoted(line, "rung", sc_encoder_get_rung(encoder));
-    g_string_append_printf(
-        line,
-        " encoded=%" U64 " absorbed=%" U64 " replaced=%" U64 " skipped=%" U64 " repeated=%" U64
-        " packets=%" U64 " keys=%" U64 " bytes=%" U64 " encode_us=%" U64 " bitrate_kbit=%u"
-        " step_downs=%" U64,
-        stream_counts.encoded, stream_counts.absorbed, stream_counts.replaced,
-        stream_counts.skipped, stream_counts.repeated, encoder_counts.pictures,
-        encoder_counts.key_frames, encoder_counts.bytes,
-        encoder_counts.encode_us / MAX(encoder_counts.pictures, 1), sc_stream_get_bitrate(stream),
-        encoder_counts.step_downs);
+    g_string_append_printf(line,
+                           " encoded=%" U64 " absorbed=%" U64 " replaced=%" U64 " skipped=%" U64
+                           " repeated=%" U64 " packets=%" U64 " keys=%" U64 " bytes=%" U64
+                           " encode_us=%" U64 " bitrate_kbit=%u"
+                           " step_downs=%" U64,
+                           stream_counts.encoded, stream_counts.absorbed, stream_counts.replaced,
+                           stream_counts.skipped, stream_counts.repeated, encoder_counts.pictures,
+                           encoder_counts.key_frames, encoder_counts.bytes,
+                           encoder_counts.encode_us / MAX(encoder_counts.pictures, 1),
+                           sc_stream_get_bitrate(stream), encoder_counts.step_downs);
     if (reason != NULL) {
         append_quoted(line, "step_down_reason", reason);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Two render nodes: the one that imports the guest's buffers is used, or the one that was named, and
- * what is said of the choice. */
+/* Two render nodes: the one that imports the guest's buffers is used, or the one that was named,
+ * and what is said of the choice. */
 #include "encoder/encoder-impl.h"
 #include "tests/va-lab/rungs.h"
 
