@@ -31,14 +31,18 @@ void sc_viewer_stats_log(const ScViewerStats *stats)
     const ScOutboxCounts *counts = &stats->counts;
     g_autofree char *pairs = sc_viewer_stats_format(stats);
 
-    g_log_structured(G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE,                        /* */
-                     "SCANCAST_VIEWER", "%" U64, stats->id,                    /* */
-                     "SCANCAST_PEER", "%s", stats->peer,                       /* */
-                     "SCANCAST_SECONDS", "%" I64, get_seconds(stats),          /* */
-                     "SCANCAST_CODEC", "%s", sc_viewer_stats_get_codec(stats), /* */
-                     "SCANCAST_FRAMES", "%" U64, counts->packets,              /* */
-                     "SCANCAST_DROPPED", "%" U64, counts->dropped,             /* */
-                     "SCANCAST_KEYS", "%" U64, counts->key_frames,             /* */
-                     "SCANCAST_BYTES", "%" U64, counts->bytes,                 /* */
-                     "MESSAGE", "viewer %s: gone; %s", stats->peer, pairs);
+    g_autofree char *message = g_strdup_printf("viewer %s: gone; %s", stats->peer, pairs);
+    GVariantDict fields;
+
+    g_variant_dict_init(&fields, NULL);
+    g_variant_dict_insert(&fields, "SCANCAST_VIEWER", "t", stats->id);
+    g_variant_dict_insert(&fields, "SCANCAST_PEER", "s", stats->peer);
+    g_variant_dict_insert(&fields, "SCANCAST_SECONDS", "x", get_seconds(stats));
+    g_variant_dict_insert(&fields, "SCANCAST_CODEC", "s", sc_viewer_stats_get_codec(stats));
+    g_variant_dict_insert(&fields, "SCANCAST_FRAMES", "t", counts->packets);
+    g_variant_dict_insert(&fields, "SCANCAST_DROPPED", "t", counts->dropped);
+    g_variant_dict_insert(&fields, "SCANCAST_KEYS", "t", counts->key_frames);
+    g_variant_dict_insert(&fields, "SCANCAST_BYTES", "t", counts->bytes);
+    g_variant_dict_insert(&fields, "MESSAGE", "s", message);
+    g_log_variant(G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, g_variant_dict_end(&fields));
 }
