@@ -14,6 +14,7 @@ struct ScFlush {
 };
 
 static ScFlushCounts flush_counts;
+static ScHistogram flush_hold;
 
 ScFlush *sc_flush_new(ScFlushFunc func, gpointer data)
 {
@@ -68,6 +69,8 @@ void sc_flush_set_timeout(ScFlush *flush, gint64 timeout_us)
 
 void sc_flush_complete(ScFlush *flush, ScFlushResult result)
 {
+    gint64 hold = g_get_monotonic_time() - flush->start;
+
     g_assert(flush->pending);
 
     flush->pending = FALSE;
@@ -77,7 +80,8 @@ void sc_flush_complete(ScFlush *flush, ScFlushResult result)
     }
     flush_counts.outstanding--;
     flush_counts.completed[result]++;
-    flush_counts.held += g_get_monotonic_time() - flush->start;
+    flush_counts.held += hold;
+    sc_histogram_add(&flush_hold, hold);
 
     sc_flush_ref(flush);
     flush->func(result, flush->data);
@@ -102,6 +106,11 @@ gint64 sc_flush_get_start(const ScFlush *flush)
 void sc_flush_get_counts(ScFlushCounts *counts)
 {
     *counts = flush_counts;
+}
+
+const ScHistogram *sc_flush_get_hold(void)
+{
+    return &flush_hold;
 }
 
 const char *sc_flush_result_name(ScFlushResult result)

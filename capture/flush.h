@@ -13,7 +13,7 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "capture/histogram.h"
 
 G_BEGIN_DECLS
 
@@ -58,6 +58,9 @@ typedef struct {
 } ScFlushCounts;
 
 void sc_flush_get_counts(ScFlushCounts *counts);
+
+/* How long guests waited, also for the whole process. */
+const ScHistogram *sc_flush_get_hold(void);
 
 /* "done", "dropped", "expired" */
 const char *sc_flush_result_name(ScFlushResult result);
