@@ -57,6 +57,8 @@ static gboolean parse_arguments(ScOptions *options, RawOptions *raw, int *argc, 
           "the longest a guest may wait for a picture to be encoded", "MS" },
         { "stats", 0, 0, G_OPTION_ARG_NONE, &options->stats,
           "print a line of statistics a second while pictures flow, and one at the end", NULL },
+        { "metrics", 0, 0, G_OPTION_ARG_STRING, &options->metrics,
+          "serve statistics to Prometheus, by HTTP without a password", "[ADDR:]PORT|unix:PATH" },
         { "print-capabilities", 0, 0, G_OPTION_ARG_NONE, &options->print_capabilities,
           "print how this host would encode, and why not better; no SOURCE is needed", NULL },
         { "json", 0, 0, G_OPTION_ARG_NONE, &options->json, "print the capabilities as JSON", NULL },
@@ -196,5 +198,6 @@ void sc_options_free(ScOptions *options)
     g_free(options->password);
     g_free(options->encoder_description);
     g_free(options->render_node);
+    g_free(options->metrics);
     g_free(options);
 }

@@ -17,6 +17,7 @@ typedef struct {
     ScEncoderKind encoder_kind;
     char *encoder_description; /* SC_ENCODER_CUSTOM only */
     char *render_node;         /* NULL: the best one */
+    char *metrics;             /* where to serve them; NULL: nowhere */
     guint bitrate_kbit;
     guint max_fps;
     guint max_viewers;

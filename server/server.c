@@ -4,6 +4,7 @@
 #include "capture/timer.h"
 #include "server/audience.h"
 #include "server/head.h"
+#include "server/metrics.h"
 #include "server/stats.h"
 
 #define STATS_INTERVAL G_USEC_PER_SEC
@@ -17,6 +18,7 @@ struct ScServer {
     ScAudience *audience;
     GArray *rate_viewers; /* of ScRateViewer, one packet's */
     ScTimer *stats;
+    ScMetrics *metrics; /* NULL: nobody wants any */
 };
 
 /* The audience */
@@ -144,6 +146,13 @@ static const ScHeadListener head_listener = {
 
 /* The server itself */
 
+static void print_viewer(const ScViewerStats *stats, gpointer data)
+{
+    g_autofree char *line = sc_viewer_stats_format(stats);
+
+    g_printerr("viewer-stats: %s\n", line);
+}
+
 static void print_stats(gpointer data)
 {
     ScServer *server = data;
@@ -153,6 +162,28 @@ static void print_stats(gpointer data)
     sc_audience_get_counts(server->audience, &viewers);
     line = sc_stats_format(server->head, &viewers);
     g_printerr("stats: %s\n", line);
+    sc_audience_foreach(server->audience, print_viewer, NULL);
+}
+
+static char *format_metrics(gpointer data)
+{
+    ScServer *server = data;
+
+    return sc_stats_format_metrics(server->options->source, server->head, server->audience);
+}
+
+static gboolean serve_metrics(ScServer *server, GError **error)
+{
+    if (server->options->metrics == NULL) {
+        return TRUE;
+    }
+    server->metrics = sc_metrics_new(server->options->metrics, format_metrics, server, error);
+    if (server->metrics == NULL) {
+        g_prefix_error(error, "--metrics: ");
+        return FALSE;
+    }
+    g_message("metrics are at %s", sc_metrics_get_address(server->metrics));
+    return TRUE;
 }
 
 ScServer *sc_server_new(const ScOptions *options, ScServerLostFunc lost, gpointer data,
@@ -185,7 +216,8 @@ ScServer *sc_server_new(const ScOptions *options, ScServerLostFunc lost, gpointe
         return NULL;
     }
     server->audience = sc_audience_new(&audience, &audience_listener, server, error);
-    if (server->audience == NULL || !sc_head_start(server->head, error)) {
+    if (server->audience == NULL || !serve_metrics(server, error) ||
+        !sc_head_start(server->head, error)) {
         return NULL;
     }
     return g_steal_pointer(&server);
@@ -199,6 +231,7 @@ void sc_server_free(ScServer *server)
     if (server->options->stats && server->audience != NULL) {
         print_stats(server);
     }
+    sc_metrics_free(server->metrics);
     sc_audience_free(server->audience);
     sc_head_free(server->head);
     sc_timer_free(server->stats);

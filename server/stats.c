@@ -2,6 +2,7 @@
 #include "server/stats.h"
 
 #define U64 G_GUINT64_FORMAT
+#define I64 G_GINT64_FORMAT
 
 /* Of whatever it consists, it stays one word of one line. */
 static void append_quoted(GString *line, const char *name, const char *text)
@@ -52,8 +53,11 @@ char *sc_stats_format(const ScHead *head, const ScAudienceCounts *viewers)
                                flushes.completed[i]);
         completed += flushes.completed[i];
     }
-    g_string_append_printf(line, " flushes_outstanding=%u hold_us=%" U64, flushes.outstanding,
-                           (guint64)flushes.held / MAX(completed, 1));
+    g_string_append_printf(
+        line, " flushes_outstanding=%u hold_us=%" U64 " hold_p50_us=%" I64 " hold_p99_us=%" I64,
+        flushes.outstanding, (guint64)flushes.held / MAX(completed, 1),
+        sc_histogram_get_percentile(sc_flush_get_hold(), 0.5),
+        sc_histogram_get_percentile(sc_flush_get_hold(), 0.99));
     for (guint i = 0; i < SC_N_CODECS; i++) {
         if (sc_head_get_stream(head, i) != NULL) {
             append_stream(line, sc_head_get_stream(head, i), i);

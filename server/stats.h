@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The line of statistics that --stats prints: NAME=VALUE pairs, all counts since the start.
+ * Statistics for people and for Prometheus. All counts are since the start.
  *
  * Thread: the owner thread.
  */
@@ -11,7 +11,10 @@
 
 G_BEGIN_DECLS
 
-/* The caller frees the result. */
+/* What --stats prints of the head: one line of NAME=VALUE pairs. The caller frees the result. */
 char *sc_stats_format(const ScHead *head, const ScAudienceCounts *viewers);
+
+/* What --metrics serves; see server/metrics-text.h. The caller frees the result. */
+char *sc_stats_format_metrics(const char *source, const ScHead *head, const ScAudience *audience);
 
 G_END_DECLS
