@@ -98,6 +98,7 @@ static gboolean on_overlay(SpiceDisplayChannel *display, GstPipeline *pipeline, 
     g_autoptr(GstCaps) caps = gst_caps_from_string("video/x-raw,format=BGRx");
     GstElement *sink;
 
+    probe_print("stream");
     if (!probe->overlay || pipeline == NULL) {
         return FALSE;
     }

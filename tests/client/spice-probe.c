@@ -8,7 +8,8 @@
 static const char help[] =
     "Prints one line per event:\n"
     "  connecting | connected | closed | error channel=NAME reason=REASON message=TEXT\n"
-    "  channel name=NAME state=open|closed\n"
+    "  channel name=NAME state=open|closed [time=US]\n"
+    "  stream                   a decoder is made for a video stream\n"
     "  display width=W height=H | display-destroy\n"
     "  frame number=N count=N width=W height=H path=canvas|overlay [time=US]\n"
     "  mouse-mode mode=client|server\n"
@@ -29,7 +30,7 @@ static const char help[] =
     "\n"
     "Exit status: 0 when --frames were seen, or without --frames when it was connected at the "
     "end;\n"
-    "1 otherwise. time= is g_get_monotonic_time() when the picture was decoded.\n";
+    "1 otherwise. time= is g_get_monotonic_time(), of a frame when it was decoded.\n";
 
 void probe_print(const char *format, ...)
 {
@@ -82,13 +83,23 @@ static const char *get_reason(SpiceChannelEvent event)
     }
 }
 
+static void print_open(const Probe *probe, const char *name)
+{
+    if (probe->latency) {
+        probe_print("channel name=%s state=open time=%" G_GINT64_FORMAT, name,
+                    g_get_monotonic_time());
+    } else {
+        probe_print("channel name=%s state=open", name);
+    }
+}
+
 static void on_channel_event(SpiceChannel *channel, SpiceChannelEvent event, Probe *probe)
 {
     const GError *error;
 
     switch (event) {
     case SPICE_CHANNEL_OPENED:
-        probe_print("channel name=%s state=open", get_channel_name(channel));
+        print_open(probe, get_channel_name(channel));
         if (SPICE_IS_MAIN_CHANNEL(channel)) {
             probe->failed = FALSE;
             probe_print("connected");
@@ -220,7 +231,7 @@ static gboolean parse_options(Probe *probe, int *argc, char ***argv)
         { "overlay", 0, 0, G_OPTION_ARG_NONE, &probe->overlay,
           "show video by GStreamer's sink, not by the canvas", NULL },
         { "no-h264", 0, 0, G_OPTION_ARG_NONE, &probe->no_h264, "a client without H.264", NULL },
-        { "latency", 0, 0, G_OPTION_ARG_NONE, &probe->latency, "add time= to frames", NULL },
+        { "latency", 0, 0, G_OPTION_ARG_NONE, &probe->latency, "add time=", NULL },
         { "frames", 0, 0, G_OPTION_ARG_INT, &probe->frames, "end after N frames", "N" },
         { "seconds", 0, 0, G_OPTION_ARG_INT, &probe->seconds, "end after N seconds (30)", "N" },
         { 0 },

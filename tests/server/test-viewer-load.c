@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <gio/gunixsocketaddress.h>
 #include <malloc.h>
+#include <signal.h>
 #include <spice/enums.h>
 #include <spice/protocol.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -80,6 +82,75 @@ static void test_cycles(void)
     /* Fewer is no leak: GLib lets idle threads of its pools go. */
     g_assert_cmpuint(after.fds, <=, before.fds);
     g_assert_cmpuint(after.threads, <=, before.threads);
+}
+
+/* Bytes of memory that are ours alone. */
+static gssize get_private_memory(void)
+{
+    g_autofree char *text = NULL;
+    glong pages[3] = { 0 };
+
+    g_assert_true(g_file_get_contents("/proc/self/statm", &text, NULL, NULL));
+    g_assert_cmpint(sscanf(text, "%ld %ld %ld", &pages[0], &pages[1], &pages[2]), ==, 3);
+    return (gssize)(pages[1] - pages[2]) * sysconf(_SC_PAGESIZE);
+}
+
+static gsize alive_bytes; /* of packets */
+
+static void free_body(gpointer data)
+{
+    GBytes *bytes = data;
+
+    alive_bytes -= g_bytes_get_size(bytes);
+    g_bytes_unref(bytes);
+}
+
+static ScPacket *make_packet(gsize size)
+{
+    /* A key frame: none is dropped for want of one. */
+    ScPacketInfo info = {
+        .codec = SC_CODEC_H264, .is_key = TRUE, .width = WIDTH, .height = HEIGHT
+    };
+    gpointer memory = memset(g_malloc(size), 1, size);
+    GBytes *bytes = g_bytes_new_take(memory, size);
+    g_autoptr(GBytes) body = g_bytes_new_with_free_func(memory, size, free_body, bytes);
+
+    alive_bytes += size;
+    return sc_packet_new(body, &info);
+}
+
+/* What a viewer that has stopped holds, however much is sent: eight packets, or as many as come to
+ * 8 MiB and the one that went over that, and the one that the library is writing. */
+static void test_memory(gconstpointer data)
+{
+    const gsize size = GPOINTER_TO_SIZE(data), bound = (8 << 20) + 2 * size;
+    g_autoptr(Harness) harness = harness_new("0", NULL);
+    ProbeChild *probe = harness_probe(harness, NULL);
+    Served *served = harness_wait_ready(harness, 0);
+    gssize before = get_private_memory(), most = 0;
+    gsize most_alive = 0;
+    ScOutboxCounts counts;
+
+    probe_signal(probe, SIGSTOP);
+    for (gsize i = 0; i < 400; i++) {
+        g_autoptr(ScPacket) packet = make_packet(size);
+
+        sc_viewer_send(served->viewer, packet);
+        g_clear_pointer(&packet, sc_packet_unref);
+        harness_iterate();
+        most = MAX(most, get_private_memory() - before);
+        most_alive = MAX(most_alive, alive_bytes);
+    }
+    sc_viewer_get_counts(served->viewer, &counts);
+    g_test_message("400 packets of %zu KiB: %zd KiB more at most, %zu of them in packets; %u wait",
+                   size / 1024, most / 1024, most_alive / 1024, counts.queued);
+    g_assert_cmpuint(counts.queued, <=, 8);
+    g_assert_cmpuint(counts.dropped, >, 0);
+    g_assert_cmpuint(most_alive, <=, bound);
+#ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed */
+    g_assert_cmpint(most, <=, (gssize)bound + (4 << 20));
+#endif
+    probe_signal(probe, SIGCONT);
 }
 
 static int connect_raw(Harness *harness)
@@ -249,6 +320,8 @@ int main(int argc, char *argv[])
 {
     harness_init(&argc, &argv);
     g_test_add_func("/viewer/cycles", test_cycles);
+    g_test_add_data_func("/viewer/memory/small", GSIZE_TO_POINTER(64 * 1024), test_memory);
+    g_test_add_data_func("/viewer/memory/large", GSIZE_TO_POINTER(3 << 20), test_memory);
     g_test_add_func("/viewer/hostile/half-handshakes", test_half_handshakes);
     g_test_add_func("/viewer/hostile/half-channel", test_half_channel);
     g_test_add_func("/viewer/hostile/many-connections", test_many_connections);

@@ -1,0 +1,362 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Many viewers of one guest: who gets a place, who gets in whose way, and what they cost."""
+
+import os
+import re
+import signal
+import socket
+import struct
+import time
+
+from harness import BUILD, PATIENCE, Case, main
+from throttle import Throttle
+
+SIZE = "640x480"
+INTERVAL_MS = 16  # near 60 frames a second
+FRAMES = 190  # three seconds of them
+SLOW = 50_000 // 8  # bytes a second
+RATIO = 0.95  # what may be left of a frame rate when a viewer misbehaves
+ATTEMPTS = 5  # machines have other things to do; what is wrong here is wrong each time
+
+A_KEY, A_PRESSED, A_RELEASED = 0x1E, "1e", "9e"
+SHIFT_KEY, SHIFT_RELEASED = 0x2A, "aa"
+
+
+def now():
+    """Microseconds, of the clock that spice-probe and gl-host use."""
+    return time.monotonic_ns() // 1000
+
+
+def count_threads(pid, name=None):
+    names = []
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{thread}/comm", encoding="ascii") as stream:
+                names.append(stream.read().strip())
+        except FileNotFoundError:
+            pass  # it has ended
+    return len(names) if name is None else names.count(name)
+
+
+def wait_until(condition, patience=PATIENCE):
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{condition} after {patience} s")
+        time.sleep(0.05)
+
+
+class ViewersCase(Case):
+    def watch(self, scancast, *arguments, frames=3):
+        client = self.start_client(scancast, "--latency", *arguments)
+        client.wait_for(rf"^frame number=\d+ count={frames} ")
+        return client
+
+    def through(self, scancast, *arguments):
+        """A client at the end of a bad network, and the network."""
+        link = Throttle(scancast.address)
+        self.addCleanup(link.close)
+        client = self.start_client(link, "--latency", *arguments)
+        client.wait_for(r"^frame ")
+        return client, link
+
+    def knock(self, scancast):
+        """A connection that stops in the middle of its handshake, where the library waits for it."""
+        host, port = scancast.address.rsplit(":", 1)
+        connection = socket.create_connection((host, int(port)), timeout=10)
+        self.addCleanup(connection.close)
+        link = struct.pack("<IBBIII", 0, 1, 0, 0, 0, 18)  # the main channel, no capabilities
+        connection.sendall(b"REDQ" + struct.pack("<III", 2, 2, len(link)) + link)
+        return connection
+
+    def start_host(self):
+        """Plays QEMU; see tests/fence/gl-host-main.c."""
+        self.host = self.start(os.path.join(BUILD, "tests/fence/gl-host"), self.path("vm.sock"))
+        self.tell(f"buffers 2 {SIZE}")
+        return f"spice+unix:{self.path('vm.sock')}"
+
+    def tell(self, command):
+        since = self.host.mark()
+        self.host.send(command)
+        self.host.wait_for(r"^ok", since)
+
+    def show(self, number):
+        self.tell(f"fill 0 {number}")
+        self.tell("scanout 0")
+        since = self.host.mark()
+        self.tell(f"draw {number}")
+        self.host.wait_for(rf"^done {number} ", since)
+
+    def run_guest(self, count=FRAMES, interval=INTERVAL_MS):
+        since = self.host.mark()
+        self.host.send(f"run {count} {interval}")
+        self.host.wait_for(r"^ran ", since)
+        return int(self.host.find_all(r"^done (\d+) ", since)[-1].group(1))
+
+
+class Places(ViewersCase):
+    def test_one_place_goes_to_who_joined_last(self):
+        file = self.path("password")
+        with open(file, "w", encoding="ascii") as stream:
+            stream.write("sesame\n")
+        scancast = self.start_scancast(
+            "--max-viewers=1", f"--password-file={file}", f"pattern:{SIZE}@20"
+        )
+        first = self.watch(scancast, "--password=sesame")
+        # Who does not know the password ousts nobody, whatever it does.
+        self.knock(scancast)
+        stranger = self.start_client(scancast, "--password=wrong")
+        stranger.wait_for(r"^error channel=main reason=auth")
+        first.wait_for(r"^frame ", first.mark())
+        self.assertEqual(scancast.find_all(r"sent away"), [])
+
+        self.watch(scancast, "--password=sesame")
+        first.wait_for(r"^closed|^error channel=main")
+        scancast.wait_for(r"viewer \S+: sent away, for viewer \S+ joins")
+        # One that has stopped goes as well.
+        second = self.processes[-1]
+        second.signal(signal.SIGSTOP)
+        third = self.watch(scancast, "--password=sesame")
+        second.signal(signal.SIGCONT)
+        second.wait_for(r"^closed|^error channel=main")
+        third.wait_for(r"^frame ", third.mark())
+
+    def test_no_more_than_there_are_places(self):
+        scancast = self.start_scancast("--max-viewers=2", f"pattern:{SIZE}@20")
+        first, second = self.watch(scancast), self.watch(scancast)
+        third = self.start_client(scancast)
+        third.wait_for(r"^error channel=main")
+        scancast.wait_for(r"--max-viewers")
+        for client in (first, second):
+            client.wait_for(r"^frame ", client.mark())
+        first.send("quit")
+        scancast.wait_for(r"viewer \S+: gone")
+        self.watch(scancast)
+        second.wait_for(r"^frame ", second.mark())
+
+    def test_strangers_take_no_place(self):
+        scancast = self.start_scancast("--max-viewers=2", f"pattern:{SIZE}@20")
+        fds = f"/proc/{scancast.pid}/fd"
+        before = len(os.listdir(fds))
+        strangers = [self.knock(scancast) for _ in range(100)]
+        first = self.watch(scancast)
+        self.watch(scancast)
+        first.wait_for(r"^frame ", first.mark())
+        self.assertEqual(first.find_all(r"^closed|^error"), [])
+        for stranger in strangers:
+            stranger.close()
+        wait_until(lambda: len(os.listdir(fds)) < before + 80)
+
+
+class Encoders(ViewersCase):
+    def count(self, scancast):
+        return count_threads(scancast.pid, "sc-encoder")  # one feeds each pipeline
+
+    def test_one_for_each_codec_that_is_watched(self):
+        scancast = self.start_scancast(f"pattern:{SIZE}@20")
+        self.assertEqual(self.count(scancast), 0)
+        threads = count_threads(scancast.pid)
+        clients = [self.watch(scancast) for _ in range(3)]
+        self.assertEqual(self.count(scancast), 1)
+        other = self.watch(scancast, "--no-h264")
+        self.assertEqual(self.count(scancast), 2)
+        other.send("quit")
+        wait_until(lambda: self.count(scancast) == 1)
+        for client in clients:
+            self.assertEqual(client.find_all(r"^closed|^error|^display-destroy"), [])
+            client.wait_for(r"^frame ", client.mark())
+            client.send("quit")
+        wait_until(lambda: self.count(scancast) == 0)
+        # Threads of GStreamer's and GLib's pools are kept a while for others.
+        wait_until(lambda: count_threads(scancast.pid) <= threads + 2)
+        # And all of it comes back.
+        for arguments in ([], ["--no-h264"]):
+            client = self.watch(scancast, *arguments)
+            self.check_picture(client, size=SIZE)
+
+
+class IsolationCase(ViewersCase):
+    """One viewer misbehaves. What the guest and another viewer get is compared with what they got in
+    the seconds before."""
+
+    def set_up(self, listen="127.0.0.1:0"):
+        self.scancast = self.start_scancast(self.start_host(), listen=listen)
+        self.show(1)
+        self.peer = self.watch(self.scancast, frames=1)
+
+    def measure(self):
+        """Frames a second of the guest, and those that the other viewer decoded."""
+        start = now()
+        since = self.peer.mark()
+        last = self.run_guest()
+        end = now()
+        self.wait_for_frame(self.peer, last, since)
+        times = [int(m[1]) for m in self.peer.find_all(r"^frame .* time=(\d+)", since)]
+        seconds = (end - start) / 1e6
+        return FRAMES / seconds, sum(start <= t <= end for t in times) / seconds
+
+    def compare(self, misbehave, behave):
+        for _ in range(ATTEMPTS):
+            before = self.measure()
+            misbehave()
+            self.run_guest()  # what fits into buffers does so now
+            after = self.measure()
+            behave()
+            ratios = [b / a for a, b in zip(before, after)]
+            print(
+                f"{self.id()}: guest {after[0]:.1f} of {before[0]:.1f} frames/s, other viewer "
+                f"{after[1]:.1f} of {before[1]:.1f}",
+                flush=True,
+            )
+            if min(ratios) >= RATIO:
+                return
+        self.fail(f"the others keep {ratios} of their frame rates")
+
+
+class Isolation(IsolationCase):
+    def compare_stopped(self, *arguments):
+        self.set_up()
+        victim = self.watch(self.scancast, *arguments, frames=1)
+        self.addCleanup(victim.signal, signal.SIGCONT)
+        self.compare(
+            lambda: victim.signal(signal.SIGSTOP), lambda: victim.signal(signal.SIGCONT)
+        )
+        self.assertEqual(self.peer.find_all(r"^closed|^error|^display-destroy"), [])
+
+    def test_stopped_viewer(self):
+        self.compare_stopped()
+
+    def test_stopped_viewer_of_another_codec(self):
+        self.compare_stopped("--no-h264")
+
+    def test_slow_viewer(self):
+        self.set_up()
+        victim, link = self.through(self.scancast)
+        self.compare(lambda: link.limit(SLOW), lambda: link.limit(0))
+        # It still gets what it can take, and at last the current picture.
+        last = self.run_guest(10)
+        self.wait_for_frame(victim, last)
+
+    def test_viewer_that_vanishes(self):
+        self.set_up()
+        links = [self.through(self.scancast)[1] for _ in range(ATTEMPTS)]
+        self.compare(lambda: links.pop().vanish(), lambda: None)
+
+
+class Return(ViewersCase):
+    def test_stopped_viewer_is_current_at_once(self):
+        scancast = self.start_scancast(self.start_host())
+        self.show(1)
+        peer, victim = self.watch(scancast, frames=1), self.watch(scancast, frames=1)
+        victim.signal(signal.SIGSTOP)
+        self.addCleanup(victim.signal, signal.SIGCONT)
+        missed = self.run_guest(400, 8)
+        self.wait_for_frame(peer, missed)
+        since = victim.mark()
+        self.host.send("run 300 8")
+        time.sleep(0.5)
+        victim.signal(signal.SIGCONT)
+        self.host.wait_for(r"^ran 300")
+        last = int(self.host.find_all(r"^done (\d+) ")[-1].group(1))
+        self.wait_for_frame(victim, last, since)
+        numbers = self.frame_numbers(victim, since)
+        old = [number for number in numbers if number <= missed]
+        # What the library and the socket held, but nothing of what could not be sent.
+        print(f"{self.id()}: {len(old)} old frames, then number {numbers[len(old)]}", flush=True)
+        self.assertLess(len(old), 60)
+        self.assert_in_order(numbers, 2)
+        self.assertEqual(victim.find_all(r"^closed|^error|^display-destroy", since), [])
+
+    def test_last_picture_reaches_who_was_congested(self):
+        scancast = self.start_scancast(self.start_host())
+        self.show(1)
+        for arguments in ([], ["--no-h264"], ["--overlay"]):
+            peer = self.watch(scancast, *arguments, frames=1)
+            victim = self.watch(scancast, *arguments, frames=1)
+            victim.signal(signal.SIGSTOP)
+            self.addCleanup(victim.signal, signal.SIGCONT)
+            last = self.run_guest(300, 8)
+            self.wait_for_frame(peer, last)
+            time.sleep(1)  # the guest is idle, and all that was to be sent is
+            victim.signal(signal.SIGCONT)
+            self.wait_for_frame(victim, last)
+            peer.send("quit")
+            victim.send("quit")
+
+    def test_dead_viewers_are_dropped(self):
+        """One that does nothing any more, and one of which only the main channel answers."""
+        scancast = self.start_scancast(f"pattern:{SIZE}@20")
+        peer = self.watch(scancast)
+        dead = self.watch(scancast)
+        deaf, link = self.through(scancast)
+        dead.signal(signal.SIGSTOP)
+        self.addCleanup(dead.signal, signal.SIGCONT)
+        for connection in link.connections[1:]:
+            connection.stop()
+        since = peer.mark()
+        scancast.wait_for(r"viewer \S+: has read nothing", patience=2 * PATIENCE)
+        deaf.wait_for(r"^channel name=main state=closed|^closed|^error channel=main")
+        wait_until(lambda: len(scancast.find_all(r"viewer \S+: gone")) == 2, 2 * PATIENCE)
+        peer.wait_for(r"^frame ", peer.mark())
+        self.assertEqual(peer.find_all(r"^closed|^error|^display", since), [])
+
+
+class Joining(ViewersCase):
+    LIMIT = 100_000  # microseconds from the display's channel to the picture
+
+    def join(self, scancast, number, *arguments):
+        """Microseconds from the start to an open display, and from that to the first picture."""
+        start = now()
+        client = self.start_client(scancast, "--latency", *arguments)
+        first = client.wait_for(r"^frame number=(\d+) .*time=(\d+)")
+        display = client.wait_for(r"^channel name=display state=open time=(\d+)")
+        self.assertEqual(int(first.group(1)), number)
+        return int(display.group(1)) - start, int(first.group(2)) - int(display.group(1))
+
+    def test_idle_guest_is_seen_at_once_and_nobody_notices(self):
+        scancast = self.start_scancast(self.start_host())
+        self.show(7)
+        watchers = [self.watch(scancast, *a, frames=1) for a in ([], ["--overlay"], ["--no-h264"])]
+        time.sleep(1)  # MJPEG comes twice
+        since = [watcher.mark() for watcher in watchers]
+        times = [self.join(scancast, 7, *a) for a in 4 * [[]] + [["--overlay"], ["--no-h264"]]]
+        print(f"{self.id()}: connected and shown after (us): {times}", flush=True)
+        # On a busy machine both take longer. Most of the time until it is shown the client spends
+        # with making its decoder.
+        self.assertTrue(
+            any(shown < max(self.LIMIT, 2 * connected) for connected, shown in times), times
+        )
+        last = self.run_guest(100)
+        for watcher, mark in zip(watchers, since):
+            self.wait_for_frame(watcher, last, mark)
+            self.assertEqual(watcher.find_all(r"^closed|^error|^display|^stream", mark), [])
+            numbers = self.frame_numbers(watcher, mark)
+            self.assertEqual([n for n in numbers if n not in range(1, last + 1)], [])
+            joined = [n for n in numbers if n == 7]
+            self.assert_in_order(numbers[len(joined) :], 20)
+
+
+class Input(ViewersCase):
+    def test_keys_of_several_viewers(self):
+        scancast = self.start_scancast(self.start_host())
+        self.show(1)
+        first, second = self.watch(scancast, frames=1), self.watch(scancast, frames=1)
+        for client in (first, second):
+            client.wait_for(r"^channel name=inputs state=open")
+            since = self.host.mark()
+            client.send(f"key {A_KEY} down")
+            self.host.wait_for(rf"^key {A_PRESSED}$", since)
+        second.send(f"key {SHIFT_KEY} down")
+        self.host.wait_for(r"^key 2a$")
+        # The second one still holds it.
+        first.signal(signal.SIGKILL)
+        scancast.wait_for(r"viewer \S+: gone")
+        self.assertEqual(self.host.find_all(rf"^key {A_RELEASED}$"), [])
+        second.signal(signal.SIGKILL)
+        self.host.wait_for(rf"^key {A_RELEASED}$")
+        self.host.wait_for(rf"^key {SHIFT_RELEASED}$")
+
+
+if __name__ == "__main__":
+    main()
