@@ -434,6 +434,15 @@ static void spice_send_leds(ScSource *source, ScLeds leds)
     }
 }
 
+static void spice_send_size(ScSource *source, guint width, guint height)
+{
+    SpiceSource *self = (SpiceSource *)source;
+
+    if (self->input != NULL) {
+        sc_spice_input_send_size(self->input, width, height);
+    }
+}
+
 const ScSourceImpl sc_source_spice = {
     .scheme = "spice+unix",
     .help = "spice+unix:PATH        QEMU with -spice gl=on,unix=on,addr=PATH,disable-ticketing=on",
@@ -446,4 +455,5 @@ const ScSourceImpl sc_source_spice = {
     .send_button = spice_send_button,
     .send_wheel = spice_send_wheel,
     .send_leds = spice_send_leds,
+    .send_size = spice_send_size,
 };

@@ -175,3 +175,17 @@ void sc_spice_input_send_leds(ScSpiceInput *self, ScLeds leds)
         spice_inputs_channel_set_key_locks(self->inputs, leds);
     }
 }
+
+void sc_spice_input_send_size(ScSpiceInput *self, guint width, guint height)
+{
+    gboolean has_agent = FALSE;
+
+    if (can_send(self)) {
+        g_object_get(self->main, "agent-connected", &has_agent, NULL);
+    }
+    if (has_agent) {
+        spice_main_channel_update_display(self->main, 0, 0, 0, (int)width, (int)height, FALSE);
+        spice_main_channel_update_display_enabled(self->main, 0, TRUE, FALSE);
+        spice_main_channel_send_monitor_config(self->main);
+    }
+}

@@ -34,5 +34,7 @@ void sc_spice_input_send_position(ScSpiceInput *input, guint x, guint y);
 void sc_spice_input_send_button(ScSpiceInput *input, ScButton button, gboolean pressed);
 void sc_spice_input_send_wheel(ScSpiceInput *input, int steps);
 void sc_spice_input_send_leds(ScSpiceInput *input, ScLeds leds);
+/* Only where the guest runs a SPICE agent: clients may not speak of sizes to anybody else. */
+void sc_spice_input_send_size(ScSpiceInput *input, guint width, guint height);
 
 G_END_DECLS

@@ -358,5 +358,27 @@ class Input(ViewersCase):
         self.host.wait_for(rf"^key {SHIFT_RELEASED}$")
 
 
+class Windows(ViewersCase):
+    def test_last_wish_reaches_the_guest(self):
+        scancast = self.start_scancast(self.start_host())
+        self.show(1)
+        first, second = self.watch(scancast, frames=1), self.watch(scancast, frames=1)
+        for client in (first, second):
+            client.wait_for(r"^channel name=inputs state=open")
+        first.send("window 1111 700")  # nobody listens, nothing happens
+        self.tell("agent")
+        for client, width in ((first, 1024), (second, 1280), (first, 800)):
+            since = self.host.mark()
+            wait_until(lambda: self.wish(client, f"{width} 600", since))
+        self.assertEqual(self.host.find_all(r"^window 9 |^window 1111 "), [])
+
+    def wish(self, client, size, since):
+        """The daemon may not know of the agent yet."""
+        client.send("window 9 9")
+        client.send(f"window {size}")
+        time.sleep(0.5)
+        return self.host.find_all(rf"^window {size}$", since)
+
+
 if __name__ == "__main__":
     main()

@@ -22,6 +22,7 @@ struct GlHost {
     SpiceKbdInstance keyboard;
     SpiceMouseInstance mouse;
     SpiceTabletInstance tablet;
+    SpiceCharDeviceInstance agent;
     gboolean has_tablet;
     int leds;
 

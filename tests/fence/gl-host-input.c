@@ -81,6 +81,28 @@ static const SpiceTabletInterface tablet_interface = {
     .buttons = tablet_buttons,
 };
 
+static int agent_write(SpiceCharDeviceInstance *agent, const uint8_t *bytes, int size)
+{
+    return size;
+}
+
+static int agent_read(SpiceCharDeviceInstance *agent, uint8_t *bytes, int size)
+{
+    return 0;
+}
+
+static void agent_set_state(SpiceCharDeviceInstance *agent, int connected)
+{
+}
+
+static const SpiceCharDeviceInterface agent_interface = {
+    .base = { SPICE_INTERFACE_CHAR_DEVICE, "agent", SPICE_INTERFACE_CHAR_DEVICE_MAJOR,
+              SPICE_INTERFACE_CHAR_DEVICE_MINOR },
+    .state = agent_set_state,
+    .write = agent_write,
+    .read = agent_read,
+};
+
 void gl_host_input_init(GlHost *host)
 {
     host->keyboard.base.sif = &keyboard_interface.base;
@@ -107,4 +129,13 @@ void gl_host_set_leds(GlHost *host, int leds)
 {
     host->leds = leds;
     spice_server_kbd_leds(&host->keyboard, leds);
+}
+
+void gl_host_start_agent(GlHost *host)
+{
+    host->agent.base.sif = &agent_interface.base;
+    host->agent.subtype = "vdagent";
+    /* Else it would be the pointer. */
+    spice_server_set_agent_mouse(host->server, FALSE);
+    spice_server_add_interface(host->server, &host->agent.base);
 }

@@ -22,11 +22,12 @@
  *   cursor W H HOT_X HOT_Y AARRGGBB;  cursor-at X Y;  cursor-hide
  *   tablet on|off                   whether there is an absolute pointer
  *   leds BITS                       the guest sets its keyboard's lamps
+ *   agent                           the guest starts its SPICE agent
  *   quit
  *
  * Reports: "done NUMBER US START" (the draw is done, US microseconds after START), "ran COUNT",
  * "channel TYPE up|down", and input: "key 1e", "motion DX DY DZ BUTTONS", "position X Y BUTTONS",
- * "wheel DZ", "buttons BUTTONS".
+ * "wheel DZ", "buttons BUTTONS", "window W H" (the size that clients wish).
  */
 #include "tests/fence/gl-host.h"
 
@@ -344,6 +345,12 @@ static const char *cmd_tablet(Program *self, const char *args)
     return NULL;
 }
 
+static const char *cmd_agent(Program *self, const char *args)
+{
+    gl_host_start_agent(self->host);
+    return NULL;
+}
+
 static const char *cmd_leds(Program *self, const char *args)
 {
     gl_host_set_leds(self->host, atoi(args));
@@ -379,6 +386,7 @@ static const struct {
     { "cursor-hide", cmd_cursor_hide },
     { "tablet", cmd_tablet },
     { "leds", cmd_leds },
+    { "agent", cmd_agent },
     { "quit", cmd_quit },
 };
 

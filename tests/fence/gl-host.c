@@ -83,6 +83,18 @@ static void qxl_set_client_capabilities(QXLInstance *qxl, uint8_t present,
 {
 }
 
+/* @config NULL: whether such a thing is wanted at all. */
+static int qxl_client_monitors_config(QXLInstance *qxl, VDAgentMonitorsConfig *config)
+{
+    if (config != NULL && config->num_of_monitors > 0) {
+        g_autofree char *text =
+            g_strdup_printf("window %u %u", config->monitors[0].width, config->monitors[0].height);
+
+        the_host->listener.input(text, the_host->data);
+    }
+    return TRUE;
+}
+
 static QXLInterface qxl_interface = {
     .base = { SPICE_INTERFACE_QXL, "gl-host", SPICE_INTERFACE_QXL_MAJOR,
               SPICE_INTERFACE_QXL_MINOR },
@@ -94,6 +106,7 @@ static QXLInterface qxl_interface = {
     .async_complete = qxl_async_complete,
     .update_area_complete = qxl_update_area_complete,
     .set_client_capabilities = qxl_set_client_capabilities,
+    .client_monitors_config = qxl_client_monitors_config,
 };
 
 /* ---- life ---- */

@@ -21,7 +21,8 @@ typedef struct {
     void (*draw_done)(guint32 number, gint64 held_us, gpointer data);
     /* A client's channel (SPICE_CHANNEL_*) came or went. */
     void (*channel)(int type, gboolean up, gpointer data);
-    /* "key 1e", "motion DX DY DZ BUTTONS", "position X Y BUTTONS", "wheel DZ", "buttons BUTTONS" */
+    /* "window W H", "key 1e", "motion DX DY DZ BUTTONS", "position X Y BUTTONS", "wheel DZ",
+     * "buttons BUTTONS" */
     void (*input)(const char *text, gpointer data);
 } GlHostListener;
 
@@ -73,5 +74,7 @@ void gl_host_hide_cursor(GlHost *host);
 /* With a tablet clients may use absolute positions. */
 void gl_host_set_tablet(GlHost *host, gboolean on);
 void gl_host_set_leds(GlHost *host, int leds);
+/* The guest's SPICE agent opens its port, and reads whatever comes. */
+void gl_host_start_agent(GlHost *host);
 
 G_END_DECLS
