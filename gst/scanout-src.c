@@ -162,7 +162,6 @@ static GstBuffer *pack(const ScScanoutSrc *self, GstBuffer *wide)
                               self->target.height);
     packed = gst_buffer_new_and_alloc(info.size);
     gst_buffer_copy_into(packed, wide, GST_BUFFER_COPY_META, 0, (gsize)-1);
-    gst_buffer_remove_meta(packed, (GstMeta *)gst_buffer_get_video_meta(packed));
     gst_video_frame_map(&from, &info, wide, GST_MAP_READ);
     gst_video_frame_map(&to, &info, packed, GST_MAP_WRITE);
     gst_video_frame_copy(&to, &from);
