@@ -66,10 +66,13 @@ static gboolean dmabuf_check(ScDmabuf *dmabuf, GError **error)
         g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "a dmabuf with %u planes", layout->n_planes);
         return FALSE;
     }
-    if (!fd_get_inode(layout->planes[0].fd, &dmabuf->inode, error)) {
-        return FALSE;
-    }
     for (guint i = 0; i < layout->n_planes; i++) {
+        guint64 inode;
+
+        if (!fd_get_inode(layout->planes[i].fd, &inode, error)) {
+            return FALSE;
+        }
+        dmabuf->inode = i == 0 ? inode : dmabuf->inode;
         dmabuf->sizes[i] = fd_get_size(layout->planes[i].fd);
         if (dmabuf->sizes[i] > 0 && layout->planes[i].offset >= dmabuf->sizes[i]) {
             g_set_error(error, SC_ERROR, SC_ERROR_INVALID,

@@ -338,6 +338,43 @@ static void run_slow(void)
     stage_clear(&stage);
 }
 
+/* The guest changes to a smaller picture, and lets go of the larger one, while that is being
+ * encoded.
+ */
+static void run_shrink(void)
+{
+    GuestBuffer small;
+    GuestFlush flush;
+    Stage stage;
+
+    stage_init(&stage, SC_ENCODER_VA, &(GuestLayout){ .width = 640, .height = 480 });
+    guest_buffer_init(&small, &plain);
+    for (guint i = 0; i < 2; i++) {
+        GuestFlush small_flush;
+        g_autoptr(ScFrame) frame = guest_flush(&small, &small_flush, 0);
+
+        guest_buffer_draw(&small, 7 + i);
+        rungs_submit(&stage.harness, &stage.buffer, &flush, 0, FALSE);
+        g_clear_pointer(&stage.buffer.scanout, sc_scanout_unref);
+        g_clear_pointer(&stage.buffer.memory, sc_lab_buffer_free);
+        if (i == 1) {
+            g_assert_true(sc_encoder_absorb(stage.harness.encoder, frame, NULL));
+        }
+        harness_wait_packets(&stage.harness, 2 * i + 1);
+        g_assert_cmpint(flush.result, ==, SC_FLUSH_DONE);
+        g_assert_true(sc_encoder_submit(stage.harness.encoder, i == 0 ? frame : NULL, FALSE, NULL));
+        g_clear_pointer(&frame, sc_frame_unref);
+        harness_wait_packets(&stage.harness, 2 * i + 2);
+        rungs_assert_rung(&stage.harness, i == 0 ? "va-dmabuf" : "va-upload");
+        rungs_check(&stage.harness, 2 * i + 1, &small);
+        guest_buffer_clear(&stage.buffer);
+        guest_buffer_init(&stage.buffer, &(GuestLayout){ .width = 640, .height = 480 });
+    }
+    g_assert_cmpuint(stage.harness.n_dropped, ==, 0);
+    guest_buffer_clear(&small);
+    stage_clear(&stage);
+}
+
 /* Nothing waits for the GPU when the encoder goes. */
 static void run_free(void)
 {
@@ -370,6 +407,7 @@ static const Case cases[] = {
     { "dead", "FAIL_ENCODES=2-", run_dead },
     { "hang", "HANG_AT=2", run_hang },
     { "slow", "ENCODE_MS=150", run_slow },
+    { "shrink", "ENCODE_MS=60", run_shrink },
     { "free", "HANG_AT=1-", run_free },
 };
 
