@@ -6,6 +6,7 @@
 #include "encoder/gst-build.h"
 #include "encoder/gst-dmabuf.h"
 #include "encoder/reaper.h"
+#include "encoder/sps.h"
 
 #include <gst/app/gstappsink.h>
 #include <gst/app/gstappsrc.h>
@@ -48,6 +49,7 @@ struct ScPipeline {
     guint bitrate_units, bitrate_kbit;
     gboolean takes_dmabufs;
     gboolean retimes;
+    gboolean adds_bt709;
     gboolean nudges_key;
     guint nudge; /* 0 or 1: units by which the bit rate is higher than it should */
     GstClockTime first_time;
@@ -208,13 +210,16 @@ static void lease_end(gpointer data)
 
 /* A copy: packets live as long as the slowest viewer takes, encoders' buffers may come from a small
  * pool. */
-static GBytes *copy_packet(GstBuffer *buffer)
+static GBytes *copy_packet(GstBuffer *buffer, gboolean adds_bt709)
 {
+    gboolean is_key = !GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+    g_autoptr(GBytes) packet = NULL;
     gpointer data;
     gsize size;
 
     gst_buffer_extract_dup(buffer, 0, gst_buffer_get_size(buffer), &data, &size);
-    return g_bytes_new_take(data, size);
+    packet = g_bytes_new_take(data, size);
+    return adds_bt709 && is_key ? sc_sps_set_bt709(packet) : g_steal_pointer(&packet);
 }
 
 /* Encoders may shift time stamps together with the segment; running time stays. */
@@ -242,7 +247,7 @@ static GstFlowReturn on_sample(GstAppSink *sink, gpointer data)
     fits = pipeline->in_flight && pipeline->packet == NULL &&
            (pipeline->retimes || is_of_picture(sample, pipeline->pts));
     if (fits) {
-        pipeline->packet = copy_packet(buffer);
+        pipeline->packet = copy_packet(buffer, pipeline->adds_bt709);
         pipeline->packet_is_key = !GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT);
         settle(pipeline);
     }
@@ -471,6 +476,7 @@ ScPipeline *sc_pipeline_new(const char *name, const ScPipelineConfig *config,
     pipeline->name = g_strdup(name);
     pipeline->takes_dmabufs = config->dmabuf_caps != NULL;
     pipeline->retimes = config->retimes;
+    pipeline->adds_bt709 = config->adds_bt709;
     pipeline->listener = *listener;
     pipeline->listener_data = data;
     pipeline->first_time = GST_CLOCK_TIME_NONE;

@@ -38,6 +38,8 @@ typedef struct {
     /* Packets have time stamps of the encoder's own, which say nothing of the picture; it is known
      * to put out one packet for each picture, in order. */
     gboolean retimes;
+    /* The colours are BT.709, and packets do not say so. */
+    gboolean adds_bt709;
 } ScPipelineConfig;
 
 typedef struct {

@@ -64,14 +64,6 @@ static guint get_buffer_kbit(const ScRungRequest *request)
            1;
 }
 
-/* Whether the stream will say which matrix its colours are by is up to the driver; a decoder that
- * is not told takes BT.601 for pictures of standard definition. */
-static const char *get_colorimetry(const ScRungRequest *request)
-{
-    return request->picture.height > 576 ? GST_VIDEO_COLORIMETRY_BT709
-                                         : GST_VIDEO_COLORIMETRY_BT601;
-}
-
 /* Drivers differ in what they let be set. */
 static void append_property(GString *fragment, const char *encoder, const char *property,
                             guint value)
@@ -87,9 +79,10 @@ static char *make_fragment(const ScRungRequest *request, const ScVaElements *ele
     const char *rate_control = get_rate_control(request->device, elements->encoder);
     GString *fragment = g_string_new(elements->postproc);
 
-    g_string_append_printf(fragment, "%s ! " NV12_CAPS ",colorimetry=%s ! %s name=encoder",
-                           turn ? " video-direction=vert" : "", get_colorimetry(request),
-                           elements->encoder);
+    g_string_append_printf(fragment,
+                           "%s ! " NV12_CAPS ",colorimetry=" GST_VIDEO_COLORIMETRY_BT709
+                           " ! %s name=encoder",
+                           turn ? " video-direction=vert" : "", elements->encoder);
     if (rate_control != NULL) {
         g_string_append_printf(fragment, " rate-control=%s", rate_control);
     }
@@ -128,6 +121,7 @@ static ScPipeline *open_pipeline(const ScRungRequest *request, const GstCaps *dm
         .bitrate_units = 1,
         .nudges_key = is_old(),
         .retimes = TRUE, /* frame number times frame duration */
+        .adds_bt709 = TRUE,
     };
 
     if (!sc_va_elements_find(&elements, request->device, error)) {

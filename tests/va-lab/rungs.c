@@ -2,6 +2,7 @@
 #include "tests/va-lab/rungs.h"
 
 #include <drm_fourcc.h>
+#include <gst/video/video.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -175,6 +176,7 @@ void rungs_check(Harness *harness, guint first, const GuestBuffer *buffer)
     g_assert_true(has_nal(harness->packets->pdata[first], NAL_SPS));
     decoded = decode(harness->packets, first, &width, &height, &n_pictures, &colorimetry);
     g_assert_cmpuint(n_pictures, ==, harness->packets->len - first);
+    g_assert_cmpstr(colorimetry, ==, GST_VIDEO_COLORIMETRY_BT709);
     check_patches(&buffer->picture, decoded, width, TOLERANCE);
 }
 
