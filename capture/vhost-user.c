@@ -697,6 +697,13 @@ ScVirtqueue *sc_vhost_user_get_queue(const ScVhostUser *vhost, guint index)
     return vhost->queues[index].ring;
 }
 
+void sc_vhost_user_serve_soon(ScVhostUser *vhost, guint index)
+{
+    if (vhost->queues[index].kick_fd >= 0) {
+        sc_timer_set_after(vhost->queues[index].again, 0);
+    }
+}
+
 gboolean sc_vhost_user_has_feature(const ScVhostUser *vhost, guint bit)
 {
     return (vhost->features >> bit & 1) != 0;
