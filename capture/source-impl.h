@@ -22,6 +22,7 @@ typedef struct {
     void (*free)(ScSource *source);
 
     /* Optional. */
+    gboolean (*set_input)(ScSource *source, const char *path, GError **error);
     void (*set_watched)(ScSource *source, gboolean watched);
     void (*send_key)(ScSource *source, guint scancode, gboolean pressed);
     void (*send_motion)(ScSource *source, int dx, int dy);

@@ -52,6 +52,17 @@ ScSource *sc_source_new(const char *location, const ScSourceListener *listener, 
     return source;
 }
 
+gboolean sc_source_set_input(ScSource *source, const char *path, GError **error)
+{
+    if (source->impl->set_input == NULL) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
+                    "'%s' is of no use: source %s needs no input device beside it", path,
+                    source->impl->scheme);
+        return FALSE;
+    }
+    return source->impl->set_input(source, path, error);
+}
+
 gboolean sc_source_start(ScSource *source, GError **error)
 {
     return source->impl->start(source, error);

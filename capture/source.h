@@ -79,6 +79,12 @@ typedef struct {
 ScSource *sc_source_new(const char *location, const ScSourceListener *listener, gpointer data,
                         GError **error);
 
+/* Before sc_source_start(): the guest's input device gets the socket @path, for VMMs that have a
+ * connection for each device. Fails with SC_ERROR_INVALID if this kind of source has no such,
+ * or
+ * @path is none. */
+gboolean sc_source_set_input(ScSource *source, const char *path, GError **error);
+
 /* Once. Fails only for what trying again cannot mend. */
 gboolean sc_source_start(ScSource *source, GError **error);
 

@@ -167,6 +167,10 @@ ScHead *sc_head_new(const ScHeadConfig *config, const ScHeadListener *listener, 
     if (head->source == NULL) {
         return NULL;
     }
+    if (config->input != NULL && !sc_source_set_input(head->source, config->input, error)) {
+        g_prefix_error(error, "--input: ");
+        return NULL;
+    }
     head->streams[SC_CODEC_H264] = new_stream(head, SC_CODEC_H264, error);
     return head->streams[SC_CODEC_H264] != NULL ? g_steal_pointer(&head) : NULL;
 }

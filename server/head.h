@@ -16,6 +16,7 @@ typedef struct ScHead ScHead;
 
 typedef struct {
     const char *location; /* see sc_source_new() */
+    const char *input;    /* see sc_source_set_input(); NULL: none */
     ScEncoderKind encoder_kind;
     const char *encoder_description; /* these two: see ScEncoderConfig */
     const char *render_node;

@@ -38,6 +38,10 @@ static gboolean parse_arguments(ScOptions *options, RawOptions *raw, int *argc, 
                                 GError **error)
 {
     const GOptionEntry entries[] = {
+        { "input", 0, 0, G_OPTION_ARG_FILENAME, &options->input,
+          "the guest's keyboard and pointer, for vhost-user: a socket for QEMU's "
+          "vhost-user-input-pci",
+          "PATH" },
         { "listen", 0, 0, G_OPTION_ARG_STRING, &options->listen,
           "where viewers connect (default " DEFAULT_LISTEN ")", "[ADDR:]PORT|unix:PATH" },
         { "password-file", 0, 0, G_OPTION_ARG_FILENAME, &raw->password_file,
@@ -194,6 +198,7 @@ void sc_options_free(ScOptions *options)
         return;
     }
     g_free(options->source);
+    g_free(options->input);
     g_free(options->listen);
     g_free(options->password);
     g_free(options->encoder_description);

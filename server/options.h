@@ -12,6 +12,7 @@ G_BEGIN_DECLS
 
 typedef struct {
     char *source;
+    char *input; /* where a VMM finds the guest's keyboard and pointer; NULL: with the source */
     char *listen;
     char *password; /* what is in --password-file without the line's end; NULL: none asked for */
     ScEncoderKind encoder_kind;

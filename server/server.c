@@ -198,6 +198,7 @@ ScServer *sc_server_new(const ScOptions *options, ScServerLostFunc lost, gpointe
     };
     ScHeadConfig head = {
         .location = options->source,
+        .input = options->input,
         .encoder_kind = options->encoder_kind,
         .encoder_description = options->encoder_description,
         .render_node = options->render_node,

@@ -560,6 +560,16 @@ static void test_source_locations(void)
     }
 }
 
+static void test_source_without_input(void)
+{
+    static const ScSourceListener listener = { 0 };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ScSource) source = sc_source_new("pattern", &listener, NULL, &error);
+
+    g_assert_false(sc_source_set_input(source, "/tmp/i", &error));
+    g_assert_error(error, SC_ERROR, SC_ERROR_INVALID);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -584,5 +594,6 @@ int main(int argc, char **argv)
     g_test_add_func("/pattern/number-is-read", test_pattern_number_is_read);
     g_test_add_func("/source/pattern-runs-while-watched", test_source_pattern_runs_while_watched);
     g_test_add_func("/source/locations", test_source_locations);
+    g_test_add_func("/source/without-input", test_source_without_input);
     return g_test_run();
 }

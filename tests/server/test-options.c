@@ -42,7 +42,7 @@ static void test_all(void)
     g_autoptr(GError) error = NULL;
     g_autoptr(ScOptions) options =
         parse("--listen=unix:/tmp/s --encoder='x264enc ! h264parse' --bitrate=500 --max-fps=24 "
-              "--max-viewers=2 --fence-deadline=100 --stats pattern:640x480",
+              "--max-viewers=2 --fence-deadline=100 --stats --input=/tmp/i pattern:640x480",
               &error);
 
     g_assert_no_error(error);
@@ -54,6 +54,7 @@ static void test_all(void)
     g_assert_cmpuint(options->max_viewers, ==, 2);
     g_assert_cmpint(options->fence_deadline, ==, 100000);
     g_assert_true(options->stats);
+    g_assert_cmpstr(options->input, ==, "/tmp/i");
 }
 
 static void test_va(void)
