@@ -62,8 +62,8 @@ gboolean sc_vhost_user_listen(ScVhostUser *vhost, GError **error);
 ScGuestMemory *sc_vhost_user_get_memory(const ScVhostUser *vhost);
 ScVirtqueue *sc_vhost_user_get_queue(const ScVhostUser *vhost, guint index);
 
-/* As if the guest had kicked queue @index, if that runs: for what a device has to say by itself. The
- * device is called from the main loop. */
+/* As if the guest had kicked queue @index, if that runs: for what a device has to say by itself.
+ * The device is called from the main loop. */
 void sc_vhost_user_serve_soon(ScVhostUser *vhost, guint index);
 
 /* Whether the guest has accepted the feature with this bit number. */

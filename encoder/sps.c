@@ -71,8 +71,9 @@ static void copy_scaling_list(Copy *copy, guint size)
 
 static gboolean has_chroma_format(guint32 profile)
 {
-    static const guint32 profiles[] = { 100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134,
-                                        135 };
+    static const guint32 profiles[] = {
+        100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135
+    };
 
     for (gsize i = 0; i < G_N_ELEMENTS(profiles); i++) {
         if (profiles[i] == profile) {
