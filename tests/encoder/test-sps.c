@@ -9,12 +9,14 @@
 #define BT601 "videoconvert ! video/x-raw,format=I420,colorimetry=bt601 ! "
 #define X264 "x264enc tune=zerolatency speed-preset=ultrafast "
 
+#define HIGH BT601 X264 "dct8x8=true ! video/x-h264,profile=high"
+
 static const struct {
     const char *name, *description;
 } encoders[] = {
     { "vui", BT601 X264 "option-string=fullrange=on:videoformat=pal" },
     { "aspect-ratio", BT601 X264 "option-string=sar=13/11:overscan=crop" },
-    { "scaling-lists", BT601 X264 "dct8x8=true option-string=cqm=jvt ! video/x-h264,profile=high" },
+    { "high", HIGH },
     { "interlaced", BT601 X264 "interlaced=true" },
     { "openh264", BT601 "openh264enc" },
 };
@@ -63,6 +65,63 @@ static void test_encoder(gconstpointer data)
     harness_clear(&harness);
 }
 
+/* Written into a parameter set that has none: its fifth byte is the first behind the flag that
+ * tells of them (clause 7.3.2.1.1, with the values x264 gives to what stands before). */
+static ScPacket *add_scaling_lists(ScPacket *packet)
+{
+    /* All values 8; 8 and then the last one; the default lists; values that lead there; none. */
+    static const char bits[] = "11111111111111111"
+                               "11000010001"
+                               "1000010001"
+                               "11000010001"
+                               "11000010001"
+                               "1000010001"
+                               "11111111111111111111111111111111111111111111111111111111111111111"
+                               "0";
+    gsize size;
+    const guint8 *data = g_bytes_get_data(sc_packet_get_data(packet), &size);
+    GByteArray *array = g_byte_array_new();
+    g_autoptr(GBytes) bytes = NULL;
+    gsize sps = 0;
+
+    while (!(data[sps] == 0 && data[sps + 1] == 0 && data[sps + 2] == 1 && data[sps + 3] == 0x67)) {
+        g_assert_cmpuint(++sps + 8, <, size);
+    }
+    g_byte_array_append(array, data, (guint)sps + 8);
+    g_assert_cmpuint(array->data[sps + 7], ==, 0xac);
+    array->data[sps + 7] |= 1;
+    for (guint i = 0; i < strlen(bits); i += 8) {
+        guint8 byte = (guint8)g_ascii_strtoull((char[]){ bits[i], bits[i + 1], bits[i + 2],
+                                                         bits[i + 3], bits[i + 4], bits[i + 5],
+                                                         bits[i + 6], bits[i + 7], 0 },
+                                               NULL, 2);
+
+        g_byte_array_append(array, &byte, 1);
+    }
+    g_byte_array_append(array, data + sps + 8, (guint)(size - sps - 8));
+    bytes = g_byte_array_free_to_bytes(array);
+    return sc_packet_new(bytes, sc_packet_get_info(packet));
+}
+
+static void test_scaling_lists(void)
+{
+    g_autofree guint32 *pixels = NULL;
+    g_autofree char *colorimetry = NULL;
+    g_autoptr(ScPacket) packet = NULL;
+    g_autoptr(ScPacket) changed = NULL;
+    Harness harness;
+    Picture picture;
+
+    harness_init_custom(&harness, HIGH);
+    picture_init(&picture, 330, 250);
+    packet = add_scaling_lists(harness_encode(&harness, &picture, FALSE));
+    changed = rewrite(packet);
+    colorimetry = read_colorimetry(changed, &pixels);
+    g_assert_cmpstr(colorimetry, ==, GST_VIDEO_COLORIMETRY_BT709);
+    picture_clear(&picture);
+    harness_clear(&harness);
+}
+
 /* Whatever it is, it stays as it is, or is at least not read past its end. */
 static void test_nonsense(void)
 {
@@ -71,7 +130,7 @@ static void test_nonsense(void)
     const guint8 *data;
     gsize size;
 
-    harness_init_custom(&harness, encoders[2].description);
+    harness_init_custom(&harness, HIGH);
     picture_init(&picture, 320, 240);
     data = g_bytes_get_data(sc_packet_get_data(harness_encode(&harness, &picture, FALSE)), &size);
     for (gsize n = 0; n < MIN(size, 200); n++) {
@@ -117,6 +176,7 @@ int main(int argc, char **argv)
 
         g_test_add_data_func(path, encoders[i].description, test_encoder);
     }
+    g_test_add_func("/sps/scaling-lists", test_scaling_lists);
     g_test_add_func("/sps/nonsense", test_nonsense);
     g_test_add_func("/sps/untouched", test_untouched);
     return g_test_run();
