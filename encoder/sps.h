@@ -13,9 +13,8 @@ G_BEGIN_DECLS
 
 /*
  * @packet is an access unit, byte-stream (ITU-T H.264, annex B). Returns it with BT.709, limited
- * range, in the video usability information (annex E) of its sequence parameter sets; a reference
- * to
- * @packet itself if there is none, or none that can be understood.
+ * range, in the video usability information (annex E) of its sequence parameter sets. What has
+ * none, or one that cannot be understood, is returned as it is. The caller unrefs the result.
  */
 GBytes *sc_sps_set_bt709(GBytes *packet);
 
