@@ -30,19 +30,20 @@ void sc_viewer_stats_log(const ScViewerStats *stats)
 {
     const ScOutboxCounts *counts = &stats->counts;
     g_autofree char *pairs = sc_viewer_stats_format(stats);
-
     g_autofree char *message = g_strdup_printf("viewer %s: gone; %s", stats->peer, pairs);
-    GVariantDict fields;
+    g_autoptr(GVariant) fields = NULL;
+    GVariantDict dict;
 
-    g_variant_dict_init(&fields, NULL);
-    g_variant_dict_insert(&fields, "SCANCAST_VIEWER", "t", stats->id);
-    g_variant_dict_insert(&fields, "SCANCAST_PEER", "s", stats->peer);
-    g_variant_dict_insert(&fields, "SCANCAST_SECONDS", "x", get_seconds(stats));
-    g_variant_dict_insert(&fields, "SCANCAST_CODEC", "s", sc_viewer_stats_get_codec(stats));
-    g_variant_dict_insert(&fields, "SCANCAST_FRAMES", "t", counts->packets);
-    g_variant_dict_insert(&fields, "SCANCAST_DROPPED", "t", counts->dropped);
-    g_variant_dict_insert(&fields, "SCANCAST_KEYS", "t", counts->key_frames);
-    g_variant_dict_insert(&fields, "SCANCAST_BYTES", "t", counts->bytes);
-    g_variant_dict_insert(&fields, "MESSAGE", "s", message);
-    g_log_variant(G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, g_variant_dict_end(&fields));
+    g_variant_dict_init(&dict, NULL);
+    g_variant_dict_insert(&dict, "MESSAGE", "s", message);
+    g_variant_dict_insert(&dict, "SCANCAST_VIEWER", "t", stats->id);
+    g_variant_dict_insert(&dict, "SCANCAST_PEER", "s", stats->peer);
+    g_variant_dict_insert(&dict, "SCANCAST_SECONDS", "x", get_seconds(stats));
+    g_variant_dict_insert(&dict, "SCANCAST_CODEC", "s", sc_viewer_stats_get_codec(stats));
+    g_variant_dict_insert(&dict, "SCANCAST_FRAMES", "t", counts->packets);
+    g_variant_dict_insert(&dict, "SCANCAST_DROPPED", "t", counts->dropped);
+    g_variant_dict_insert(&dict, "SCANCAST_KEYS", "t", counts->key_frames);
+    g_variant_dict_insert(&dict, "SCANCAST_BYTES", "t", counts->bytes);
+    fields = g_variant_ref_sink(g_variant_dict_end(&dict));
+    g_log_variant(G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, fields);
 }
