@@ -12,6 +12,10 @@
 /* After a buffer that came back too late; as long as the daemon's ladder waits (encoder/). */
 #define SLOW_FOR (10 * G_USEC_PER_SEC)
 
+/* A scanout that no frame announces is shown as it is, but not at once: a frame that follows is
+ * better, for with that the guest says that it is complete. */
+#define SHOW_UNDRAWN (10 * 1000)
+
 /* Beyond that one rectangle around them says enough. */
 #define MAX_DAMAGE_RECTS 16
 
@@ -202,8 +206,7 @@ static void on_scanout(ScScanout *scanout, gpointer data)
             sc_input_set_size(feed->input, target.width, target.height);
         }
         feed->listener.target(scanout != NULL ? &target : NULL, feed->data);
-        /* Not at once: a frame that follows is better, for the guest says that it is complete. */
-        sc_timer_set_after(feed->repeat, 0);
+        sc_timer_set_after(feed->repeat, SHOW_UNDRAWN);
     }
     sc_scanout_unref(before);
 }
