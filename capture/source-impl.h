@@ -41,6 +41,10 @@ struct ScSource {
     gpointer listener_data;
 };
 
+/* What sc_source_new() does with a source that @impl has made; for those that no location names. */
+void sc_source_init(ScSource *source, const ScSourceImpl *impl, const ScSourceListener *listener,
+                    gpointer data);
+
 /* Tell the listener; each does nothing where the listener has no such member. */
 void sc_source_emit_state(ScSource *source, ScSourceState state, const char *reason);
 void sc_source_emit_scanout(ScSource *source, ScScanout *scanout);

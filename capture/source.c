@@ -39,17 +39,24 @@ ScSource *sc_source_new(const char *location, const ScSourceListener *listener, 
     if (impl == NULL) {
         return NULL;
     }
-    g_assert(impl->new != NULL && impl->start != NULL && impl->free != NULL);
+    g_assert(impl->new != NULL);
 
     source = impl->new (address, error);
     if (source == NULL) {
         g_prefix_error(error, "source '%s': ", location);
         return NULL;
     }
+    sc_source_init(source, impl, listener, data);
+    return source;
+}
+
+void sc_source_init(ScSource *source, const ScSourceImpl *impl, const ScSourceListener *listener,
+                    gpointer data)
+{
+    g_assert(impl->start != NULL && impl->free != NULL);
     source->impl = impl;
     source->listener = *listener;
     source->listener_data = data;
-    return source;
 }
 
 gboolean sc_source_set_input(ScSource *source, const char *path, GError **error)

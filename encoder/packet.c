@@ -49,6 +49,12 @@ const char *sc_codec_name(ScCodec codec)
         return "H.264";
     case SC_CODEC_MJPEG:
         return "MJPEG";
+    case SC_CODEC_VP8:
+        return "VP8";
+    case SC_CODEC_VP9:
+        return "VP9";
+    case SC_CODEC_H265:
+        return "H.265";
     }
     g_return_val_if_reached("?");
 }

@@ -14,9 +14,13 @@ G_BEGIN_DECLS
 typedef enum {
     SC_CODEC_H264,  /* byte-stream, one access unit */
     SC_CODEC_MJPEG, /* one JFIF picture */
+    /* Of packets that come coded (gst/); nothing here encodes these: */
+    SC_CODEC_VP8,
+    SC_CODEC_VP9,
+    SC_CODEC_H265, /* as H.264 */
 } ScCodec;
 
-#define SC_N_CODECS 2
+#define SC_N_CODECS 5
 
 typedef struct ScPacket ScPacket;
 
@@ -39,7 +43,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScPacket, sc_packet_unref)
 const ScPacketInfo *sc_packet_get_info(const ScPacket *packet);
 GBytes *sc_packet_get_data(const ScPacket *packet);
 
-/* "H.264", "MJPEG" */
+/* "H.264", "MJPEG", ... */
 const char *sc_codec_name(ScCodec codec);
 
 G_END_DECLS

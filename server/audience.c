@@ -15,6 +15,7 @@
 typedef struct {
     ScViewer *viewer;
     gboolean has_joined; /* else a stranger: it may not even know the password */
+    gboolean was_told;   /* that it has, and stays */
     guint64 id;          /* these two: once it has */
     gint64 since;
     gboolean is_ready;
@@ -30,6 +31,7 @@ struct ScAudience {
 
     ScListener *connections;
     ScInput *input;
+    guint codecs;          /* as sc_viewer_set_codecs() has it */
     GPtrArray *clients;    /* of Client, in the order they came */
     ScAudienceCounts gone; /* counts of viewers that have left */
 
@@ -109,6 +111,17 @@ static void get_stats(const Client *client, ScViewerStats *stats)
     sc_viewer_get_counts(client->viewer, &stats->counts);
 }
 
+static void tell_joined(ScAudience *audience, Client *client)
+{
+    ScViewerStats stats;
+
+    client->was_told = TRUE;
+    if (audience->listener.joined != NULL) {
+        get_stats(client, &stats);
+        audience->listener.joined(&stats, audience->data);
+    }
+}
+
 static void remove_client(ScAudience *audience, Client *client)
 {
     ScViewerStats stats;
@@ -116,6 +129,9 @@ static void remove_client(ScAudience *audience, Client *client)
     if (client->has_joined) {
         get_stats(client, &stats);
         sc_viewer_stats_log(&stats);
+    }
+    if (client->was_told && audience->listener.left != NULL) {
+        audience->listener.left(&stats, audience->data);
     }
     sc_input_forget(audience->input, client->viewer);
     add_counts(client->viewer, &audience->gone);
@@ -151,6 +167,7 @@ static void on_viewer_joined(ScViewer *viewer, gpointer data)
     client->since = g_get_monotonic_time();
     if (count_joined(audience) <= audience->config.max_viewers) {
         g_message("viewer %s: joins", sc_viewer_get_peer(viewer));
+        tell_joined(audience, client);
         return;
     }
     if (audience->config.max_viewers > 1) {
@@ -163,6 +180,7 @@ static void on_viewer_joined(ScViewer *viewer, gpointer data)
     g_message("viewer %s: sent away, for viewer %s joins (--max-viewers allows more)",
               sc_viewer_get_peer(other->viewer), sc_viewer_get_peer(viewer));
     remove_client(audience, other);
+    tell_joined(audience, client);
 }
 
 static void on_viewer_ready(ScViewer *viewer, ScCodec codec, gpointer data)
@@ -270,6 +288,7 @@ static Client *add_client(ScAudience *audience, GError **error)
     if (viewer == NULL) {
         return NULL;
     }
+    sc_viewer_set_codecs(viewer, audience->codecs);
     sc_viewer_set_pointer_mode(viewer, audience->pointer_mode);
     sc_viewer_set_leds(viewer, audience->leds);
     client = g_new0(Client, 1);
@@ -320,6 +339,7 @@ ScAudience *sc_audience_new(const ScAudienceConfig *config, const ScAudienceList
     audience->config = *config;
     audience->listener = *listener;
     audience->data = data;
+    audience->codecs = 1u << SC_CODEC_H264 | 1u << SC_CODEC_MJPEG;
     audience->clients = g_ptr_array_new_with_free_func(client_free);
     audience->input = sc_input_new(&listener->input, data);
     audience->connections = sc_listener_new(config->listen, on_connection, audience, error);
@@ -345,6 +365,14 @@ void sc_audience_free(ScAudience *audience)
 const char *sc_audience_get_address(const ScAudience *audience)
 {
     return sc_listener_get_address(audience->connections);
+}
+
+void sc_audience_set_codecs(ScAudience *audience, guint codecs)
+{
+    audience->codecs = codecs;
+    for (guint i = 0; i < audience->clients->len; i++) {
+        sc_viewer_set_codecs(((Client *)g_ptr_array_index(audience->clients, i))->viewer, codecs);
+    }
 }
 
 void sc_audience_send(ScAudience *audience, ScPacket *packet)

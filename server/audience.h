@@ -26,7 +26,7 @@ typedef struct {
     guint max_viewers;    /* at once; 1: a new one takes the place of the one before */
 } ScAudienceConfig;
 
-/* All mandatory. */
+/* All mandatory but the last two. */
 typedef struct {
     /* So many want pictures of @codec, and so many of these have room for one now. On every change,
      * and sometimes without. */
@@ -37,6 +37,10 @@ typedef struct {
     void (*wants_key)(ScCodec codec, gpointer data);
 
     ScInputListener input;
+
+    /* Somebody has come, or is about to be forgotten. */
+    void (*joined)(const ScViewerStats *viewer, gpointer data);
+    void (*left)(const ScViewerStats *viewer, gpointer data);
 } ScAudienceListener;
 
 /* Listens. The strings of @config must outlive the audience; @listener is copied.
@@ -50,6 +54,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScAudience, sc_audience_free)
 
 /* "127.0.0.1:5930" or "unix:PATH". Valid as long as @audience. */
 const char *sc_audience_get_address(const ScAudience *audience);
+
+/* See sc_viewer_set_codecs(). */
+void sc_audience_set_codecs(ScAudience *audience, guint codecs);
 
 /* To everybody who shows its codec; they reference it. */
 void sc_audience_send(ScAudience *audience, ScPacket *packet);

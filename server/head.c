@@ -163,7 +163,9 @@ ScHead *sc_head_new(const ScHeadConfig *config, const ScHeadListener *listener, 
     head->render_node = g_strdup(config->render_node);
     head->listener = *listener;
     head->data = data;
-    head->source = sc_source_new(config->location, &source_listener, head, error);
+    head->source = config->open != NULL
+                       ? config->open(&source_listener, head, config->open_data, error)
+                       : sc_source_new(config->location, &source_listener, head, error);
     if (head->source == NULL) {
         return NULL;
     }

@@ -92,6 +92,12 @@ static guint8 get_spice_codec(ScCodec codec)
         return SPICE_VIDEO_CODEC_TYPE_H264;
     case SC_CODEC_MJPEG:
         return SPICE_VIDEO_CODEC_TYPE_MJPEG;
+    case SC_CODEC_VP8:
+        return SPICE_VIDEO_CODEC_TYPE_VP8;
+    case SC_CODEC_VP9:
+        return SPICE_VIDEO_CODEC_TYPE_VP9;
+    case SC_CODEC_H265:
+        return SPICE_VIDEO_CODEC_TYPE_H265;
     }
     g_return_val_if_reached(SPICE_VIDEO_CODEC_TYPE_MJPEG);
 }

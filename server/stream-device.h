@@ -22,7 +22,7 @@ typedef struct ScStreamDevice ScStreamDevice;
 /* All members are mandatory. */
 typedef struct {
     /* The client's display connected (@codecs: bits 1 << ScCodec it can decode; what
-     * libspice-server offers but we never make is left out) or went away (0). Called from the main
+     * libspice-server offers and ScCodec has not is left out) or went away (0). Called from the main
      * loop, never from inside libspice-server, which cannot stand an answer there. */
     void (*codecs)(guint codecs, gpointer data);
 

@@ -57,6 +57,8 @@ struct ScViewer {
     guint closed_id;
     gboolean closed; /* or being freed: nothing more is told */
 
+    guint codecs;        /* there are, and */
+    guint client_codecs; /* can be decoded; bits 1 << ScCodec */
     gboolean ready;
     ScCodec codec;
 
@@ -148,19 +150,43 @@ static void on_stalled(gpointer data)
     tell_closed(viewer);
 }
 
+static void choose_codec(ScViewer *viewer)
+{
+    guint usable = viewer->client_codecs & viewer->codecs;
+
+    viewer->ready = usable != 0;
+    if (viewer->ready) {
+        viewer->codec = (ScCodec)g_bit_nth_lsf(usable, -1);
+        sc_outbox_start(viewer->outbox, viewer->codec);
+        add_news(viewer, NEWS_READY);
+        return;
+    }
+    sc_outbox_stop(viewer->outbox);
+    if (viewer->client_codecs == 0) {
+        tell_closed(viewer);
+    } else if (viewer->codecs != 0) {
+        g_message("viewer %s: cannot show %s, which is all there is", sc_viewer_get_peer(viewer),
+                  sc_codec_name((ScCodec)g_bit_nth_lsf(viewer->codecs, -1)));
+        tell_closed(viewer);
+    }
+}
+
 static void on_codecs(guint codecs, gpointer data)
 {
     ScViewer *viewer = data;
 
-    viewer->ready = codecs != 0;
-    if (!viewer->ready) {
-        sc_outbox_stop(viewer->outbox);
-        tell_closed(viewer);
-        return;
+    viewer->client_codecs = codecs;
+    choose_codec(viewer);
+}
+
+void sc_viewer_set_codecs(ScViewer *viewer, guint codecs)
+{
+    gboolean has_changed = codecs != viewer->codecs;
+
+    viewer->codecs = codecs;
+    if (has_changed && viewer->client_codecs != 0) {
+        choose_codec(viewer);
     }
-    viewer->codec = codecs & (1u << SC_CODEC_H264) ? SC_CODEC_H264 : SC_CODEC_MJPEG;
-    sc_outbox_start(viewer->outbox, viewer->codec);
-    add_news(viewer, NEWS_READY);
 }
 
 static void on_taken(ScPacket *packet, gpointer data)
@@ -349,6 +375,7 @@ ScViewer *sc_viewer_new(const ScViewerConfig *config, const ScViewerListener *li
 
     viewer->listener = *listener;
     viewer->data = data;
+    viewer->codecs = 1u << SC_CODEC_H264 | 1u << SC_CODEC_MJPEG;
     viewer->connections = g_array_new(FALSE, FALSE, sizeof(Connection));
     viewer->handshake_timer = sc_timer_new(on_handshake_timeout, viewer);
     viewer->server = spice_server_new();

@@ -64,6 +64,12 @@ typedef struct {
 ScViewer *sc_viewer_new(const ScViewerConfig *config, const ScViewerListener *listener,
                         gpointer data, GError **error);
 
+/* What packets there will be of, bits 1 << ScCodec; of these the first that the client can decode
+ * is sent. 0: not known yet. H.264 and MJPEG at first. A client that can decode none is
+ * disconnected.
+ */
+void sc_viewer_set_codecs(ScViewer *viewer, guint codecs);
+
 /* Disconnects the client. NULL is ignored. */
 void sc_viewer_free(ScViewer *viewer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScViewer, sc_viewer_free)
