@@ -5,6 +5,8 @@
 #include "encoder/encoder-impl.h"
 #include "encoder/shadow.h"
 
+#include <string.h>
+
 /* A watchdog that comes this late says more about us (stopped, or the machine overloaded) than
  * about the pipeline. */
 #define WATCHDOG_LATE (SC_ENCODER_STALL / 4)
@@ -335,6 +337,17 @@ static void on_later(gpointer data)
     } else if (encoder->busy) {
         start(encoder);
     }
+}
+
+ScEncoderKind sc_encoder_kind_from_string(const char *text)
+{
+    if (strcmp(text, "auto") == 0) {
+        return SC_ENCODER_AUTO;
+    }
+    if (strcmp(text, "va") == 0) {
+        return SC_ENCODER_VA;
+    }
+    return strcmp(text, "software") == 0 ? SC_ENCODER_SOFTWARE : SC_ENCODER_CUSTOM;
 }
 
 static gboolean check_config(const ScEncoderConfig *config, GError **error)

@@ -37,6 +37,9 @@ typedef enum {
     SC_ENCODER_CUSTOM,   /* the user's pipeline description only; MJPEG as SC_ENCODER_SOFTWARE */
 } ScEncoderKind;
 
+/* "auto", "va", "software"; anything else is the description of SC_ENCODER_CUSTOM. */
+ScEncoderKind sc_encoder_kind_from_string(const char *text);
+
 typedef struct {
     ScCodec codec;
     ScEncoderKind kind;

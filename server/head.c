@@ -164,7 +164,7 @@ ScHead *sc_head_new(const ScHeadConfig *config, const ScHeadListener *listener, 
     head->listener = *listener;
     head->data = data;
     head->source = config->open != NULL
-                       ? config->open(&source_listener, head, config->open_data, error)
+                       ? config->open(&source_listener, head, error)
                        : sc_source_new(config->location, &source_listener, head, error);
     if (head->source == NULL) {
         return NULL;

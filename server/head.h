@@ -18,9 +18,7 @@ typedef struct {
     const char *location; /* see sc_source_new() */
     const char *input;    /* see sc_source_set_input(); NULL: none */
     /* Instead of sc_source_new(), which is what NULL means. */
-    ScSource *(*open)(const ScSourceListener *listener, gpointer data, gpointer open_data,
-                      GError **error);
-    gpointer open_data;
+    ScSource *(*open)(const ScSourceListener *listener, gpointer data, GError **error);
     ScEncoderKind encoder_kind;
     const char *encoder_description; /* these two: see ScEncoderConfig */
     const char *render_node;

@@ -128,14 +128,9 @@ static gboolean read_password(ScOptions *options, const char *file, GError **err
 
 static void set_encoder(ScOptions *options, const char *encoder)
 {
-    if (encoder == NULL || strcmp(encoder, "auto") == 0) {
-        options->encoder_kind = SC_ENCODER_AUTO;
-    } else if (strcmp(encoder, "va") == 0) {
-        options->encoder_kind = SC_ENCODER_VA;
-    } else if (strcmp(encoder, "software") == 0) {
-        options->encoder_kind = SC_ENCODER_SOFTWARE;
-    } else {
-        options->encoder_kind = SC_ENCODER_CUSTOM;
+    options->encoder_kind =
+        encoder != NULL ? sc_encoder_kind_from_string(encoder) : SC_ENCODER_AUTO;
+    if (options->encoder_kind == SC_ENCODER_CUSTOM) {
         options->encoder_description = g_strdup(encoder);
     }
 }
