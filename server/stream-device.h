@@ -22,8 +22,8 @@ typedef struct ScStreamDevice ScStreamDevice;
 /* All members are mandatory. */
 typedef struct {
     /* The client's display connected (@codecs: bits 1 << ScCodec it can decode; what
-     * libspice-server offers and ScCodec has not is left out) or went away (0). Called from the main
-     * loop, never from inside libspice-server, which cannot stand an answer there. */
+     * libspice-server offers and ScCodec has not is left out) or went away (0). Called from the
+     * main loop, never from inside libspice-server, which cannot stand an answer there. */
     void (*codecs)(guint codecs, gpointer data);
 
     /* The library has taken all of @packet. Called from inside libspice-server, possibly from
