@@ -147,8 +147,8 @@ class Nested(Case):
         growth = statistics.median(slow - fast for slow, fast in zip(blocks[::2], blocks[1::2]))
         print(f"    intervals, ms: {' '.join(f'{block:.0f}' for block in blocks)}")
         print(f"    {SLOW_MS} ms more made {growth:.1f} ms more", flush=True)
-        self.assertGreater(growth, 0.5 * SLOW_MS)
-        self.assertLess(growth, 2 * SLOW_MS)
+        self.assertGreater(growth, 0.75 * SLOW_MS)  # half of it: as if released before the encode
+        self.assertLess(growth, 1.5 * SLOW_MS)
 
     def test_too_slow(self):
         scancast, client = self.view({"SCANCAST_VA_ENCODE_MS": str(TOO_SLOW_MS)})
