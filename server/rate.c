@@ -14,9 +14,6 @@
 /* Delays of at most this share of those in the window before: the queue shrinks already. */
 #define SHRINKING 0.95
 
-/* A queue that was empty for the rest of a window does not grow. */
-#define BUSY 0.75
-
 /* So much of what a network was seen to carry is used; the rest empties the queue. */
 #define USABLE 0.85
 
@@ -34,9 +31,6 @@
 #define STEP_UP_GENTLE 1.08
 #define CALM_GENTLE G_USEC_PER_SEC
 #define CALM_GENTLE_MAX (4 * G_USEC_PER_SEC)
-
-/* After a step down it must be calm for this much longer. */
-#define CALM_EXTRA (500 * 1000)
 
 /* Near: from this share of what a viewer could take when it was last too much, up to that; from the
  * one in between on things seem to have become better. */
@@ -72,8 +66,7 @@ typedef struct {
     ScRateViewer last; /* at the last update */
     gint64 progress_at;
     gboolean has_stopped;
-    gboolean has_stalled; /* so did a packet of the window before */
-    gboolean is_resuming; /* had stopped, has not yet kept up */
+    gboolean has_stalled; /* so did the last packet that was delivered */
 
     gint64 kept_up;       /* for how long */
     gint64 delayed_since; /* 0: not delayed */
@@ -211,7 +204,7 @@ static void note_delay(const ScRate *rate, Link *link, const ScRateViewer *viewe
     }
     /* Whatever the numbers say, a queue that stays is too long. */
     if (link->delayed_since > 0 && (double)delay > (double)link->last_delay * SHRINKING &&
-        (double)service > (double)MIN(now - link->start_time, packets * SC_RATE_STALL) * BUSY &&
+
         (can < used * TOLERANCE || now - link->delayed_since >= KEPT_UP)) {
         link->objects = TRUE;
         link->can = CLAMP(can, 1, used * STEP_DOWN_MIN);
@@ -231,7 +224,7 @@ static void note_keeping_up(const ScRate *rate, Link *link, const ScRateViewer *
     if (link->kept_up < KEPT_UP) {
         return;
     }
-    link->is_resuming = FALSE;
+
     if (link->is_far_below) {
         link->is_far_below = FALSE;
         link->can = rate->kbit;
@@ -252,10 +245,7 @@ static gboolean note_stall(Link *link, const ScRateViewer *viewer, gint64 now)
     }
     link->has_stopped = viewer->waiting > 0 && now - link->progress_at > SC_RATE_STALL;
     link->has_stalled = stalls || (link->has_stalled && viewer->packets == link->last.packets);
-    if (link->has_stopped || is_first) {
-        link->is_resuming = TRUE;
-        link->kept_up = 0;
-    }
+
     link->last = *viewer;
     return is_first;
 }
@@ -331,7 +321,7 @@ static double get_usual(const ScRate *rate)
     for (guint i = 0; i < rate->links->len; i++) {
         const Link *link = get_link(rate, i);
 
-        if (!link->has_stopped && !link->is_resuming) {
+        if (!link->has_stopped) {
             g_array_append_val(can, link->can);
         }
     }
@@ -358,8 +348,7 @@ static void find_far_below(ScRate *rate, const ScRateInput *input)
 /* If nobody is healthy, whoever takes something has a say. */
 static gboolean has_say(const ScRate *rate, const Link *link, gboolean is_anyone_healthy)
 {
-    return !link->has_stopped &&
-           (!is_anyone_healthy || (!link->is_resuming && !link->is_far_below));
+    return !link->has_stopped && !(is_anyone_healthy && link->is_far_below);
 }
 
 typedef struct {
@@ -394,7 +383,6 @@ static void step_down(ScRate *rate, double can, double before)
 
     rate->gentle_calm = was_probing ? MIN(rate->gentle_calm * 2, CALM_GENTLE_MAX) : CALM_GENTLE;
     set_rate(rate, MAX(can, get_used(rate) * STEP_DOWN_MAX));
-    rate->calm = -CALM_EXTRA;
 }
 
 static void step_up(ScRate *rate, double can)
@@ -420,9 +408,7 @@ guint sc_rate_update(ScRate *rate, const ScRateInput *input)
     find_far_below(rate, input);
     opinion = ask_viewers(rate);
 
-    if (opinion.is_delayed) {
-        rate->calm = MIN(rate->calm, 0);
-    } else {
+    if (!opinion.is_delayed) {
         rate->calm += CLAMP(input->now - rate->last_update, 0, MAX_STEP);
     }
     if (opinion.objects) {

@@ -9,8 +9,8 @@
  * the gentler the more often that failed.
  *
  *  - The slowest healthy viewer decides.
- *  - A viewer that takes nothing has no say, and none until it has kept up for a while again.
- *  - A viewer whose network carries far less than most others' has no say either.
+ *  - A viewer that takes nothing has no say, nor has one whose network carries far less than most
+ *    others'.
  *  - What is not sent proves nothing: without packets, or with packets much smaller than they may
  *    be, the rate does not rise.
  *

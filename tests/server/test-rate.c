@@ -50,6 +50,7 @@ typedef struct {
     guint fps;          /* of the source; 0: idle */
     guint content_kbit; /* what its pictures need; the rate limits it */
     gboolean pauses;    /* the source, while nobody has room */
+    double generosity;  /* of the encoder: it makes so much more than it should */
     double piece;       /* bytes in which the network takes from the socket */
     Sink sinks[MAX_VIEWERS];
     guint n_sinks;
@@ -127,7 +128,8 @@ static void encode(World *world)
 {
     gboolean is_key = world->wants_key;
     double size = MIN(world->kbit, world->content_kbit) * 1000.0 / 8 / MAX_FPS *
-                  g_rand_double_range(world->noise, 0.8, 1.2) * (is_key ? KEY_FACTOR : 1);
+                  g_rand_double_range(world->noise, 0.8, 1.2) * (is_key ? KEY_FACTOR : 1) *
+                  world->generosity;
 
     world->unseen = FALSE;
     world->wants_key = FALSE;
@@ -210,6 +212,7 @@ static void world_init(World *world, guint n_sinks)
                       .now = 1000000000,
                       .fps = MAX_FPS,
                       .content_kbit = G_MAXUINT,
+                      .generosity = 1,
                       .kbit = CEILING };
     for (guint i = 0; i < n_sinks; i++) {
         add_sink(world, 100000);
@@ -298,6 +301,22 @@ static const struct {
       { { 5, 50000, CEILING, CEILING, 29, 0, 0 },
         { 10, 0, CEILING, CEILING, 0, 0, 0 },
         { 5, 50000, CEILING, CEILING, 29, 0, 0 } } },
+    { "one alone whose network, just enough, stands still for a while",
+      1,
+      30,
+      { { 5, 9500, CEILING, CEILING, 29, 0, 0 },
+        { 5, 0, CEILING, CEILING, 0, 0, 0 },
+        { 10, 9500, CEILING, CEILING, 29, 0, 0 } } },
+    { "the slower of two stops: the other one does not pay for it any longer",
+      2,
+      30,
+      { { 20, 4000, 2800, 4800, 28, 27, ANY }, { 20, 0, CEILING, CEILING, 0, 28, ANY } } },
+    { "one of two that stops and goes on more slowly",
+      2,
+      30,
+      { { 5, 50000, CEILING, CEILING, 29, 28, 0 },
+        { 10, 0, CEILING, CEILING, 0, 28, ANY },
+        { 20, 4000, 2800, 4800, 28, 28, ANY } } },
     { "one of two that stops and goes on",
       2,
       30,
@@ -405,6 +424,43 @@ static void test_no_oscillation(void)
                    world.n_up);
     g_assert_cmpuint(world.highest, <, world.lowest * 3 / 2);
     g_assert_cmpuint(world.n_down, <=, 120 / 8);
+    world_clear(&world);
+}
+
+/* How it comes down: in few steps, not far too far, and not once more while the queue shrinks. */
+static void test_step_down(void)
+{
+    for (guint fps = 30; fps >= 15; fps -= 15) {
+        World world;
+
+        world_init(&world, 2);
+        world.fps = fps;
+        run(&world, 5);
+        world.sinks[0].kbit = 4000 * fps / 30;
+        run(&world, 6);
+        g_test_message("rate %u, at least %u, %u steps down, %u up", world.kbit, world.lowest,
+                       world.n_down, world.n_up);
+        g_assert_cmpuint(world.n_down, <=, 2);
+        g_assert_cmpuint(world.lowest, >=, 3000);
+        world_clear(&world);
+    }
+}
+
+/* An encoder that makes more of it than it was told to. */
+static void test_generous_encoder(void)
+{
+    World world;
+    guint64 shown;
+
+    world_init(&world, 1);
+    world.generosity = 1.5;
+    world.sinks[0].kbit = 3000;
+    run(&world, 20);
+    shown = world.sinks[0].shown;
+    run(&world, 60);
+    g_test_message("rate %u to %u, %.1f fps", world.lowest, world.highest,
+                   (double)(world.sinks[0].shown - shown) / 60);
+    g_assert_cmpuint(world.sinks[0].shown - shown, >=, 60 * 28);
     world_clear(&world);
 }
 
@@ -542,6 +598,8 @@ int main(int argc, char **argv)
 
         g_test_add_data_func(path, GUINT_TO_POINTER(i), test_row);
     }
+    g_test_add_func("/rate/step-down", test_step_down);
+    g_test_add_func("/rate/generous-encoder", test_generous_encoder);
     g_test_add_func("/rate/no-oscillation", test_no_oscillation);
     g_test_add_func("/rate/idle", test_idle);
     g_test_add_func("/rate/rare-pictures", test_rare_pictures);
