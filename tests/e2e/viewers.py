@@ -204,6 +204,8 @@ class IsolationCase(ViewersCase):
             misbehave()
             self.run_guest()  # what fits into buffers does so now
             after = self.measure()
+            # Who was dropped disturbs nobody.
+            self.assertEqual(self.scancast.find_all(r"viewer \S+: gone"), [])
             behave()
             ratios = [b / a for a, b in zip(before, after)]
             print(
