@@ -121,6 +121,7 @@ class Places(ViewersCase):
         second.signal(signal.SIGCONT)
         second.wait_for(r"^closed|^error channel=main")
         third.wait_for(r"^frame ", third.mark())
+        self.assertEqual(scancast.stop(), 0)  # sanitizers speak up here
 
     def test_no_more_than_there_are_places(self):
         scancast = self.start_scancast("--max-viewers=2", f"pattern:{SIZE}@20")
@@ -176,6 +177,7 @@ class Encoders(ViewersCase):
         for arguments in ([], ["--no-h264"]):
             client = self.watch(scancast, *arguments)
             self.check_picture(client, size=SIZE)
+        self.assertEqual(scancast.stop(), 0)
 
 
 class IsolationCase(ViewersCase):
