@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gst/owner.h"
 
+#include <signal.h>
+
 /* What was freed ends in idle calls here and there (spice-gtk's sessions do). They are not many;
  * one that never ends must not keep the thread. */
 #define MAX_IDLE_CALLS 1000
@@ -23,6 +25,13 @@ static GCond call_done;
 
 static gpointer run(gpointer data)
 {
+    sigset_t signals;
+
+    /* libspice-server writes to sockets as if somebody ignored this one, and so do its threads,
+     * which this one starts; whether the program does is not ours to decide. */
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
     g_main_context_push_thread_default(context);
     while (!g_atomic_int_get(&stopping)) {
         g_main_context_iteration(context, TRUE);

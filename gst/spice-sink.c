@@ -20,15 +20,12 @@ GST_DEBUG_CATEGORY_STATIC(spice_sink_debug);
 #define DEFAULT_MAX_VIEWERS 16
 #define MAX_MAX_VIEWERS 1000
 
-#define SIZE ", width=[1,16384], height=[1,16384]"
-
 /* 4:4:4 and 10 bits, which x264enc chooses if it may, are more than most clients decode. */
-#define H264_PROFILES                                                                              \
-    ", profile={constrained-baseline,baseline,main,high,constrained-high,progressive-high}"
 #define CODED_CAPS                                                                                 \
-    "video/x-h264, stream-format=byte-stream, alignment=au" H264_PROFILES SIZE                     \
-    "; video/x-h265, stream-format=byte-stream, alignment=au, profile=main" SIZE                   \
-    "; video/x-vp8" SIZE "; video/x-vp9" SIZE "; image/jpeg" SIZE
+    "video/x-h264, stream-format=byte-stream, alignment=au, profile={constrained-baseline,"        \
+    "baseline,main,high,constrained-high,progressive-high}"                                        \
+    "; video/x-h265, stream-format=byte-stream, alignment=au, profile=main"                        \
+    "; video/x-vp8; video/x-vp9; image/jpeg"
 
 static const struct {
     const char *media_type;
@@ -460,7 +457,7 @@ static void sc_spice_sink_finalize(GObject *object)
 
 static void make_properties(void)
 {
-    const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY;
+    const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS;
     const GParamFlags readable = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
 
     properties[PROP_LISTEN] = g_param_spec_string(
@@ -468,7 +465,7 @@ static void make_properties(void)
         DEFAULT_LISTEN, flags);
     properties[PROP_PASSWORD] = g_param_spec_string(
         "password", "Password", "What viewers must know, 1 to 60 bytes; none: everybody may watch",
-        NULL, G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+        NULL, G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS);
     properties[PROP_TITLE] =
         g_param_spec_string("title", "Title", "The name that viewers show", "scancast", flags);
     properties[PROP_MAX_VIEWERS] = g_param_spec_uint(
@@ -556,7 +553,9 @@ static void sc_spice_sink_class_init(ScSpiceSinkClass *class)
         element, "SPICE sink", "Sink/Video/Network",
         "Shows video to SPICE clients (remote-viewer and others). Coded video is sent as it is; "
         "clients that cannot decode it are turned away. Raw video is encoded for those who watch, "
-        "as the daemon scancast does. A viewer that joins, or has lost something, asks upstream "
+        "as the daemon scancast does. It listens from state READY on, and properties change in "
+        "NULL "
+        "only. A viewer that joins, or has lost something, asks upstream "
         "for a key frame (GstForceKeyUnit); what viewers do with keyboard and pointer goes "
         "upstream as navigation events, with the field \"scancode\" (PC AT set 1) besides \"key\".",
         "Scancast");
@@ -578,6 +577,4 @@ static void sc_spice_sink_init(ScSpiceSink *self)
     self->max_fps = DEFAULT_MAX_FPS;
     self->max_viewers = DEFAULT_MAX_VIEWERS;
     gst_base_sink_set_last_sample_enabled(GST_BASE_SINK(self), FALSE);
-    /* What is not told (a profile) is taken to be right. */
-    GST_PAD_SET_ACCEPT_INTERSECT(GST_BASE_SINK_PAD(self));
 }

@@ -27,4 +27,19 @@ void setup_expect_error(GstElement *pipeline, GQuark domain, int code, const cha
 /* gst_parse_launch(), and asserts that it works. */
 GstElement *setup_launch(const char *description);
 
+/* Waits for what other threads do: wait_until() of tests/fence/child.h is for the main context. */
+#define SETUP_POLL(condition)                                                                      \
+    G_STMT_START                                                                                   \
+    {                                                                                              \
+        gint64 poll_end = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;                            \
+        while (!(condition)) {                                                                     \
+            if (g_get_monotonic_time() > poll_end) {                                               \
+                g_error("%s:%d: still not: %s", __FILE__, __LINE__, #condition);                   \
+            }                                                                                      \
+            g_main_context_iteration(NULL, FALSE);                                                 \
+            g_usleep(2000);                                                                        \
+        }                                                                                          \
+    }                                                                                              \
+    G_STMT_END
+
 G_END_DECLS
