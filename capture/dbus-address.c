@@ -55,6 +55,11 @@ static gboolean parse_bus(ScDbusAddress *self, GError **error)
                     self->name);
         return FALSE;
     }
+    if (strchr(self->bus, '#') != NULL) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
+                    "what follows '#' is not the number of a console, as in #0");
+        return FALSE;
+    }
     if (!g_dbus_is_supported_address(self->bus, &reason)) {
         g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
                     "'%s' is no address of a bus, as unix:path=/run/bus is: %s", self->bus,
@@ -68,13 +73,13 @@ ScDbusAddress *sc_dbus_address_parse(const char *text, GError **error)
 {
     g_autoptr(ScDbusAddress) self = g_new0(ScDbusAddress, 1);
 
-    if (text == NULL || text[0] == '\0') {
+    self->text = g_strdup(text != NULL ? text : "");
+    self->console = take_console(self->text);
+    if (self->text[0] == '\0') {
         g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
                     "an address is missing; give the one of QEMU's -display dbus,addr=ADDRESS");
         return NULL;
     }
-    self->text = g_strdup(text);
-    self->console = take_console(self->text);
     if (!(g_str_has_prefix(text, P2P_PREFIX) ? parse_qmp(self, error) : parse_bus(self, error))) {
         return NULL;
     }

@@ -21,10 +21,11 @@
 
 #define QMP_PROTOCOL "@dbus-display"
 
-#define ASK_TIMEOUT_MS (5 * 1000)
-
-/* A QEMU that we are connected to directly shows its objects a moment later. */
+/* A QEMU that we are connected to directly shows its objects a moment later. What comes in before
+ * that GDBus (2.74) may even leave without an answer. */
 #define ASK_AGAIN_US (20 * 1000)
+#define ASK_TIMEOUT_MS 1000
+#define GIVE_UP_ASKING_US (5 * G_USEC_PER_SEC)
 
 struct ScDbusLink {
     const ScDbusAddress *address;
@@ -131,7 +132,8 @@ static gboolean is_too_early(const GError *error)
 {
     return g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_METHOD) ||
            g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_OBJECT) ||
-           g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_INTERFACE);
+           g_error_matches(error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_INTERFACE) ||
+           g_error_matches(error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
 }
 
 static void on_objects(GObject *object, GAsyncResult *result, gpointer data)
@@ -149,8 +151,7 @@ static void on_objects(GObject *object, GAsyncResult *result, gpointer data)
 
         self->up_at = g_get_monotonic_time();
         self->listener.up(self->connection, self->name, consoles, self->data);
-    } else if (is_too_early(error) &&
-               g_get_monotonic_time() - self->asked_at < ASK_TIMEOUT_MS * G_TIME_SPAN_MILLISECOND) {
+    } else if (is_too_early(error) && g_get_monotonic_time() - self->asked_at < GIVE_UP_ASKING_US) {
         sc_timer_set_after(self->ask_again, ASK_AGAIN_US);
     } else {
         g_autofree char *reason =
@@ -176,7 +177,7 @@ static void begin_asking(ScDbusLink *self, const char *name)
     self->name = g_strdup(name);
     self->asking = g_cancellable_new();
     self->asked_at = g_get_monotonic_time();
-    ask(self);
+    sc_timer_set_after(self->ask_again, name != NULL ? 0 : ASK_AGAIN_US);
 }
 
 static void on_name_appeared(GDBusConnection *connection, const char *name, const char *owner,

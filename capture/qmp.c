@@ -103,12 +103,25 @@ static void send_command(GTask *task)
     read_more(task);
 }
 
+/* What an answer says of its error; foreign text, which may have any shape. */
+static const char *get_description(JsonNode *refusal)
+{
+    JsonNode *text = NULL;
+
+    if (JSON_NODE_HOLDS_OBJECT(refusal)) {
+        text = json_object_get_member(json_node_get_object(refusal), "desc");
+    }
+    return text != NULL && JSON_NODE_HOLDS_VALUE(text) && json_node_get_string(text) != NULL
+               ? json_node_get_string(text)
+               : "it does not say why";
+}
+
 /* TRUE: it was the greeting or an answer. Events may come at any time. */
 static gboolean read_line(const Talk *talk, const char *line, GError **error)
 {
     g_autoptr(JsonParser) parser = json_parser_new_immutable();
     JsonNode *root;
-    JsonObject *object, *refusal;
+    JsonObject *object;
 
     if (!json_parser_load_from_data(parser, line, -1, NULL) ||
         (root = json_parser_get_root(parser)) == NULL || !JSON_NODE_HOLDS_OBJECT(root)) {
@@ -119,14 +132,9 @@ static gboolean read_line(const Talk *talk, const char *line, GError **error)
     }
     object = json_node_get_object(root);
     if (json_object_has_member(object, "error")) {
-        JsonNode *node = json_object_get_member(object, "error");
-
-        refusal = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
         g_set_error(error, SC_ERROR, SC_ERROR_FAILED,
                     "QEMU refuses the connection: %s (it needs -display dbus,p2p=yes)",
-                    refusal != NULL
-                        ? json_object_get_string_member_with_default(refusal, "desc", "?")
-                        : "?");
+                    get_description(json_object_get_member(object, "error")));
         return FALSE;
     }
     return json_object_has_member(object, talk->step == 0 ? "QMP" : "return");

@@ -114,7 +114,7 @@ static GLogWriterOutput write_log(GLogLevelFlags level, const GLogField *fields,
     return G_LOG_WRITER_HANDLED;
 }
 
-Watcher *watcher_new(const char *path)
+Watcher *watcher_new_at(const char *location)
 {
     static const ScSourceListener listener = {
         .state = on_state,
@@ -126,7 +126,6 @@ Watcher *watcher_new(const char *path)
         .leds = on_leds,
     };
     static gboolean log_is_ours;
-    g_autofree char *location = g_strconcat("spice+unix:", path, NULL);
     Watcher *self = g_new0(Watcher, 1);
     g_autoptr(GError) error = NULL;
 
@@ -148,6 +147,13 @@ Watcher *watcher_new(const char *path)
     g_assert_true(sc_source_start(self->source, &error));
     g_assert_no_error(error);
     return self;
+}
+
+Watcher *watcher_new(const char *path)
+{
+    g_autofree char *location = g_strconcat("spice+unix:", path, NULL);
+
+    return watcher_new_at(location);
 }
 
 void watcher_stop(Watcher *self)

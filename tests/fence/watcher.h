@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A source and all that it tells, for the tests of the SPICE link. Plays the daemon's part: keeps
+ * A source and all that it tells, for the tests of links. Plays the daemon's part: keeps
  * the current scanout, and holds each frame or lets it go at once.
  *
  * Thread: one, with the default main context.
@@ -37,7 +37,10 @@ typedef struct {
     GPtrArray *warnings; /* char *: what the source logged */
 } Watcher;
 
-/* Starts a source on the socket @path; only one at a time (the log goes to it). */
+/* Starts a source; only one at a time (the log goes to it). */
+Watcher *watcher_new_at(const char *location);
+
+/* On a SPICE server's socket. */
 Watcher *watcher_new(const char *path);
 
 /* The source alone; held frames stay. */
