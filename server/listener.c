@@ -273,6 +273,7 @@ static void add_connection(ScListener *listener, int fd, const struct sockaddr *
     g_autoptr(GError) error = NULL;
     g_autoptr(GSocket) socket = g_socket_new_from_fd(fd, &error);
     g_autoptr(GSocketConnection) stream = NULL;
+    ScRelayConfig config;
     Connection *connection;
     const char *port = strrchr(peer, ':');
 
@@ -290,7 +291,8 @@ static void add_connection(ScListener *listener, int fd, const struct sockaddr *
     connection->listener = listener;
     connection->host = port != NULL ? g_strndup(peer, port - peer) : g_strdup(peer);
     connection->deadline = g_get_monotonic_time() + LINK_TIMEOUT;
-    connection->relay = sc_relay_new(G_IO_STREAM(stream), peer, &relay_listener, connection);
+    config = (ScRelayConfig){ .stream = G_IO_STREAM(stream), .socket = socket, .peer = peer };
+    connection->relay = sc_relay_new(&config, &relay_listener, connection);
     connection_enqueue(connection, &listener->waiting);
     update_deadline(listener);
 }

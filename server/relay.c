@@ -4,9 +4,11 @@
 #include "capture/error.h"
 #include "capture/timer.h"
 #include "server/guard.h"
+#include "server/websocket.h"
 
 #include <errno.h>
 #include <glib-unix.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@
 G_STATIC_ASSERT(UP_SIZE > SC_GUARD_MAX_LINK);
 
 #define DOWN_SIZE (16 * 1024)
+G_STATIC_ASSERT(DOWN_SIZE - SC_WEBSOCKET_MAX_HEADER < 65536);
 
 /* What the kernel may hold between libspice-server and us, each way (it doubles the number, for its
  * own use). What is in there is delay that the viewer's queue does not see, and once it is full it
@@ -32,11 +35,24 @@ typedef struct {
     gsize position, size; /* from where, and up to where, they are still to be moved */
 } Buffer;
 
+typedef enum {
+    LAYER_UNKNOWN,   /* nothing has come yet */
+    LAYER_NONE,      /* SPICE */
+    LAYER_REQUEST,   /* a WebSocket's, not yet complete */
+    LAYER_WEBSOCKET, /* SPICE in frames */
+} Layer;
+
 struct ScRelay {
     ScRelayListener listener;
     gpointer data;
     GIOStream *stream;
+    GSocket *socket;
     char *peer;
+    gboolean is_open_to_all;
+
+    Layer layer;
+    GString *request; /* LAYER_REQUEST */
+    ScWebsocket *websocket;
     ScGuard *guard;
     gboolean is_linked;
 
@@ -91,7 +107,11 @@ static void close_all(ScRelay *relay)
     unwatch(&relay->client_readable);
     unwatch(&relay->client_writable);
     sc_timer_cancel(relay->linger_timer);
-    g_io_stream_close(relay->stream, NULL, NULL);
+    /* TLS takes leave of the client, and would wait for room to write that. */
+    if (!relay->is_broken && (g_socket_condition_check(relay->socket, G_IO_OUT) & G_IO_OUT)) {
+        g_io_stream_close(relay->stream, NULL, NULL);
+    }
+    g_socket_close(relay->socket, NULL);
 }
 
 /* Moving bytes: these note what happened, settle() draws the conclusions. */
@@ -145,6 +165,88 @@ static void write_down(ScRelay *relay)
     }
 }
 
+/* There is room: nothing is read from a client that does not take what is there. */
+static void append_down(ScRelay *relay, gconstpointer bytes, gsize size)
+{
+    Buffer *down = &relay->down;
+
+    if (down->bytes == NULL) {
+        down->bytes = g_malloc(DOWN_SIZE);
+    }
+    g_return_if_fail(size <= DOWN_SIZE - down->size);
+    memcpy(down->bytes + down->size, bytes, size);
+    down->size += size;
+}
+
+/* Of @size bytes, leaves those that come after the request. */
+static gboolean take_request(ScRelay *relay, guint8 *bytes, gsize *size, GError **error)
+{
+    gsize before = relay->request->len;
+    g_autofree char *answer = NULL;
+    gboolean accepted;
+    const char *end;
+    gsize used;
+
+    g_string_append_len(relay->request, (const char *)bytes, *size);
+    end = g_strstr_len(relay->request->str, relay->request->len, "\r\n\r\n");
+    if (end == NULL && relay->request->len < SC_WEBSOCKET_MAX_REQUEST) {
+        *size = 0;
+        return TRUE;
+    }
+    if (end == NULL || strlen(relay->request->str) != relay->request->len) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "no WebSocket request");
+        return FALSE;
+    }
+    used = end + strlen("\r\n\r\n") - relay->request->str - before;
+    memmove(bytes, bytes + used, *size - used);
+    *size -= used;
+    g_string_truncate(relay->request, before + used);
+    answer = sc_websocket_answer(relay->request->str, relay->is_open_to_all, &accepted);
+    append_down(relay, answer, strlen(answer));
+    write_down(relay);
+    if (!accepted) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "a WebSocket request that is refused: %.*s",
+                    (int)strcspn(answer, "\r"), answer);
+        return FALSE;
+    }
+    relay->layer = LAYER_WEBSOCKET;
+    relay->websocket = sc_websocket_new();
+    g_string_truncate(relay->request, 0);
+    return TRUE;
+}
+
+static gboolean take_frames(ScRelay *relay, guint8 *bytes, gsize *size, GError **error)
+{
+    guint8 reply[SC_WEBSOCKET_MAX_REPLY];
+    gsize reply_size;
+
+    if (!sc_websocket_decode(relay->websocket, bytes, size, error)) {
+        return FALSE;
+    }
+    reply_size = sc_websocket_take_reply(relay->websocket, reply);
+    if (reply_size > 0) {
+        append_down(relay, reply, reply_size);
+        write_down(relay);
+    }
+    relay->client_done = sc_websocket_is_closed(relay->websocket);
+    return TRUE;
+}
+
+/* The client has sent *@size bytes; leaves those that are for libspice-server. */
+static gboolean take_bytes(ScRelay *relay, guint8 *bytes, gsize *size, GError **error)
+{
+    if (relay->layer == LAYER_UNKNOWN) {
+        relay->layer = bytes[0] == 'G' ? LAYER_REQUEST : LAYER_NONE; /* GET, or REDQ */
+    }
+    if (relay->layer == LAYER_REQUEST && !take_request(relay, bytes, size, error)) {
+        return FALSE;
+    }
+    if (relay->layer == LAYER_WEBSOCKET && !take_frames(relay, bytes, size, error)) {
+        return FALSE;
+    }
+    return sc_guard_check(relay->guard, bytes, *size, error);
+}
+
 static void read_up(ScRelay *relay)
 {
     GPollableInputStream *in = G_POLLABLE_INPUT_STREAM(g_io_stream_get_input_stream(relay->stream));
@@ -152,30 +254,51 @@ static void read_up(ScRelay *relay)
     g_autoptr(GError) error = NULL;
     gssize n = g_pollable_input_stream_read_nonblocking(in, up->bytes + up->size,
                                                         UP_SIZE - up->size, NULL, &error);
+    gsize size = MAX(n, 0);
 
     if (n < 0) {
         relay->is_broken = !g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
     } else if (n == 0) {
         relay->client_done = TRUE;
-        relay->is_broken = !relay->is_open;
-    } else if (!sc_guard_check(relay->guard, up->bytes + up->size, n, &error)) {
+    } else if (!take_bytes(relay, up->bytes + up->size, &size, &error)) {
         break_off(relay, error);
     } else {
-        up->size += n;
+        up->size += size;
     }
+    if (relay->client_done && !relay->is_open) {
+        relay->is_broken = TRUE;
+    }
+}
+
+/* Right in front of @size bytes of payload. */
+static void add_header(Buffer *buffer, gsize size)
+{
+    guint8 header[SC_WEBSOCKET_MAX_HEADER];
+    gsize header_size = sc_websocket_make_header(header, size);
+
+    buffer->position = sizeof header - header_size;
+    memcpy(buffer->bytes + buffer->position, header, header_size);
 }
 
 static void read_down(ScRelay *relay)
 {
+    const gsize head = relay->layer == LAYER_WEBSOCKET ? SC_WEBSOCKET_MAX_HEADER : 0;
     Buffer *down = &relay->down;
     ssize_t n;
 
     while (!relay->is_broken && buffer_is_empty(down)) {
-        n = recv(relay->fd, down->bytes, DOWN_SIZE, MSG_DONTWAIT);
+        n = recv(relay->fd, down->bytes + head, DOWN_SIZE - head, MSG_DONTWAIT);
         if (n > 0) {
-            down->size = n;
+            down->size = head + n;
+            if (head > 0) {
+                add_header(down, n);
+            }
             write_down(relay);
         } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+            if (head > 0 && !relay->client_done) {
+                append_down(relay, SC_WEBSOCKET_CLOSE, SC_WEBSOCKET_CLOSE_SIZE);
+                write_down(relay);
+            }
             close_fd(relay);
             return;
         } else if (errno == EAGAIN) {
@@ -313,15 +436,17 @@ static void settle(ScRelay *relay)
     watch_fd(relay);
 }
 
-ScRelay *sc_relay_new(GIOStream *stream, const char *peer, const ScRelayListener *listener,
-                      gpointer data)
+ScRelay *sc_relay_new(const ScRelayConfig *config, const ScRelayListener *listener, gpointer data)
 {
     ScRelay *relay = g_new0(ScRelay, 1);
 
     relay->listener = *listener;
     relay->data = data;
-    relay->stream = g_object_ref(stream);
-    relay->peer = g_strdup(peer);
+    relay->stream = g_object_ref(config->stream);
+    relay->socket = g_object_ref(config->socket);
+    relay->peer = g_strdup(config->peer);
+    relay->is_open_to_all = config->is_open;
+    relay->request = g_string_new(NULL);
     relay->guard = sc_guard_new();
     relay->fd = -1;
     relay->up.bytes = g_malloc(UP_SIZE);
@@ -337,6 +462,9 @@ void sc_relay_free(ScRelay *relay)
     }
     close_all(relay);
     g_object_unref(relay->stream);
+    g_object_unref(relay->socket);
+    g_string_free(relay->request, TRUE);
+    sc_websocket_free(relay->websocket);
     sc_guard_free(relay->guard);
     sc_timer_free(relay->linger_timer);
     g_free(relay->up.bytes);
@@ -361,7 +489,9 @@ int sc_relay_open(ScRelay *relay, GError **error)
     }
     relay->is_open = TRUE;
     relay->fd = pair[0];
-    relay->down.bytes = g_malloc(DOWN_SIZE);
+    if (relay->down.bytes == NULL) {
+        relay->down.bytes = g_malloc(DOWN_SIZE);
+    }
     write_up(relay);
     watch_client(relay);
     watch_fd(relay);

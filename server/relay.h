@@ -6,13 +6,12 @@
  *
  * Thread:  the owner thread; everything runs in the main context that was the thread default at
  *          sc_relay_new().
- * Memory:  at most 4 KiB towards libspice-server and 64 KiB towards the client, besides the
- *          kernel's buffers. Nothing is read from a side while the other does not take what is
- *          there, and nothing from a client that does not take what it is sent: it cannot fill
- *          libspice-server's queues with answers.
- * Cost:    nothing while nothing is sent.
- * The end: whichever side ends, the other is told as soon as it got what was on its way to it, and
- *          within 5 s in any case. A client that breaks the rules is cut off at once.
+ * Memory:  at most 4 KiB towards libspice-server and 64 KiB towards the client, or before that
+ *          8 KiB of a WebSocket's request, besides the kernel's buffers. Nothing is read from a
+ * side while the other does not take what is there, and nothing from a client that does not take
+ * what it is sent: it cannot fill libspice-server's queues with answers. Cost:    nothing while
+ * nothing is sent. The end: whichever side ends, the other is told as soon as it got what was on
+ * its way to it, and within 5 s in any case. A client that breaks the rules is cut off at once.
  */
 #pragma once
 
@@ -32,10 +31,15 @@ typedef struct {
     void (*ended)(ScRelay *relay, gpointer data);
 } ScRelayListener;
 
-/* Both members of @listener are mandatory; it is copied. The streams of @stream must be pollable;
- * it is closed at the end. @peer: for logs; copied. */
-ScRelay *sc_relay_new(GIOStream *stream, const char *peer, const ScRelayListener *listener,
-                      gpointer data);
+typedef struct {
+    GIOStream *stream; /* pollable; referenced, and closed at the end */
+    GSocket *socket;   /* below it; referenced, and closed at the end */
+    const char *peer;  /* for logs; copied */
+    gboolean is_open;  /* clients need no password: see server/websocket.h */
+} ScRelayConfig;
+
+/* Both members of @listener are mandatory; it is copied. */
+ScRelay *sc_relay_new(const ScRelayConfig *config, const ScRelayListener *listener, gpointer data);
 
 /* Cuts the connection off. NULL is ignored. */
 void sc_relay_free(ScRelay *relay);

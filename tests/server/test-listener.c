@@ -167,7 +167,7 @@ static void wait_closed(int fd)
     char byte;
     ssize_t size;
 
-    while ((size = recv(fd, &byte, 1, MSG_DONTWAIT)) < 0 && errno == EAGAIN) {
+    while ((size = recv(fd, &byte, 1, MSG_DONTWAIT)) > 0 || (size < 0 && errno == EAGAIN)) {
         g_assert_cmpint(g_get_monotonic_time(), <, deadline);
         iterate();
     }
@@ -349,7 +349,7 @@ static void test_pace(Fixture *fixture, gconstpointer data)
     other = connect_from(listener, "127.0.0.2");
     send_bytes(other, header, sizeof header);
     for (guint n = fixture->n_accepted; !g_str_has_prefix(fixture->last_peer, "127.0.0.2:");) {
-        g_assert_cmpuint(fixture->n_accepted, <=, n + 3);
+        g_assert_cmpuint(fixture->n_accepted, <=, n + 10); /* not 26: those who came before */
         iterate();
     }
     for (guint i = 0; i < G_N_ELEMENTS(fds); i++) {

@@ -67,6 +67,7 @@ static void set_up(Fixture *fixture, gconstpointer data)
     static const ScRelayListener listener = { .linked = on_linked, .ended = on_ended };
     g_autoptr(GSocket) socket = NULL;
     g_autoptr(GSocketConnection) stream = NULL;
+    ScRelayConfig config;
     int pair[2];
 
     g_main_context_iteration(NULL, FALSE);
@@ -77,7 +78,13 @@ static void set_up(Fixture *fixture, gconstpointer data)
     fixture->client = pair[1];
     socket = g_socket_new_from_fd(pair[0], NULL);
     stream = g_socket_connection_factory_create_connection(socket);
-    fixture->relay = sc_relay_new(G_IO_STREAM(stream), "a test", &listener, fixture);
+    config = (ScRelayConfig){
+        .stream = G_IO_STREAM(stream),
+        .socket = socket,
+        .peer = "a test",
+        .is_open = TRUE,
+    };
+    fixture->relay = sc_relay_new(&config, &listener, fixture);
 }
 
 static void close_end(int *fd)
@@ -143,6 +150,10 @@ static void assert_idle(Fixture *fixture)
         n_idle = fixture->n_turns == before ? n_idle + 1 : 0;
     }
 }
+
+#define REQUEST                                                                                    \
+    "GET / HTTP/1.1\r\nHost: localhost:1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"         \
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 
 static const guint8 key[] = { 0x65, 0, 4, 0, 0, 0, 0x1e, 0, 0, 0 };
 static const guint8 flush_mark[] = { 4, 0, 0, 0, 0, 0 };
@@ -235,9 +246,140 @@ static void test_forbidden_in_a_row(Fixture *fixture, gconstpointer data)
 
 static void test_garbage(Fixture *fixture, gconstpointer data)
 {
-    send_all(fixture->client, "GET ", 4);
+    send_all(fixture->client, "SSH-2.0-x\r\n", 11);
     WAIT(fixture, fixture->n_ended == 1);
     g_assert_cmpuint(fixture->n_linked, ==, 0);
+}
+
+/* A client's frame, masked. */
+static void send_frame(Fixture *fixture, guint8 first, const guint8 *bytes, gsize size)
+{
+    static const guint8 mask[] = { 1, 2, 3, 4 };
+    guint8 frame[200] = { first, 0x80 | size };
+
+    g_assert_cmpuint(size, <, 126);
+    memcpy(frame + 2, mask, sizeof mask);
+    for (gsize i = 0; i < size; i++) {
+        frame[6 + i] = bytes[i] ^ mask[i % 4];
+    }
+    send_all(fixture->client, frame, 6 + size);
+}
+
+/* Waits for a frame of the server whose payload is @bytes. */
+static void receive_frame(Fixture *fixture, guint8 first, gconstpointer bytes, gsize size)
+{
+    guint8 frame[200];
+
+    receive_all(fixture, fixture->client, frame, 2 + size);
+    g_assert_cmphex(frame[0], ==, first);
+    g_assert_cmpuint(frame[1], ==, size);
+    g_assert_cmpmem(frame + 2, size, bytes, size);
+}
+
+static void receive_text(Fixture *fixture, const char *text)
+{
+    guint8 bytes[20];
+
+    receive_all(fixture, fixture->client, bytes, strlen(text));
+    g_assert_cmpmem(bytes, strlen(text), text, strlen(text));
+}
+
+static void skip_http(Fixture *fixture)
+{
+    guint8 byte;
+    guint n_ends = 0;
+
+    while (n_ends < 4) {
+        receive_all(fixture, fixture->client, &byte, 1);
+        n_ends = byte == '\r' || byte == '\n' ? n_ends + 1 : 0;
+    }
+}
+
+static void test_websocket(Fixture *fixture, gconstpointer data)
+{
+    guint8 link[100], arrived[128], ticket[100] = { 0 };
+    gsize size = make_link(link, SPICE_CHANNEL_INPUTS);
+
+    for (const char *at = REQUEST; *at != '\0'; at++) {
+        send_all(fixture->client, at, 1);
+        iterate(fixture);
+    }
+    receive_text(fixture, "HTTP/1.1 101 ");
+    skip_http(fixture);
+    send_frame(fixture, 0x82, link, size);
+    WAIT(fixture, fixture->n_linked == 1);
+    fixture->server = sc_relay_open(fixture->relay, NULL);
+    receive_all(fixture, fixture->server, arrived, size);
+    g_assert_cmpmem(arrived, size, link, size);
+    send_frame(fixture, 0x02, ticket, 100);
+    send_frame(fixture, 0x80, ticket, 28);
+    receive_all(fixture, fixture->server, arrived, 128);
+
+    send_frame(fixture, 0x89, link, 5);
+    receive_frame(fixture, 0x8a, link, 5);
+    send_all(fixture->server, "answer", 6);
+    receive_frame(fixture, 0x82, "answer", 6);
+    send_frame(fixture, 0x82, key, sizeof key);
+    receive_all(fixture, fixture->server, arrived, sizeof key);
+    g_assert_cmpmem(arrived, sizeof key, key, sizeof key);
+
+    g_test_expect_message("scancast-server", G_LOG_LEVEL_MESSAGE, "*message 4*");
+    send_frame(fixture, 0x82, flush_mark, sizeof flush_mark);
+    WAIT(fixture, fixture->n_ended == 1);
+    g_test_assert_expected_messages();
+}
+
+/* Either side closes: the other is told, and WebSocket's own words are said. */
+static void test_websocket_end(Fixture *fixture, gconstpointer data)
+{
+    guint8 link[100], arrived[100];
+    gsize size = make_link(link, SPICE_CHANNEL_INPUTS);
+
+    send_all(fixture->client, REQUEST, strlen(REQUEST));
+    skip_http(fixture);
+    send_frame(fixture, 0x82, link, size);
+    WAIT(fixture, fixture->n_linked == 1);
+    fixture->server = sc_relay_open(fixture->relay, NULL);
+    receive_all(fixture, fixture->server, arrived, size);
+    if (data == NULL) {
+        send_all(fixture->server, "last", 4);
+        close_end(&fixture->server);
+        receive_frame(fixture, 0x82, "last", 4);
+        receive_frame(fixture, 0x88, "\x03\xe8", 2);
+    } else {
+        send_frame(fixture, 0x88, (const guint8 *)"\x03\xe9", 2);
+        receive_frame(fixture, 0x88, "\x03\xe9", 2);
+        wait_end(fixture, fixture->server);
+        close_end(&fixture->server);
+    }
+    wait_end(fixture, fixture->client);
+    WAIT(fixture, fixture->n_ended == 1);
+}
+
+static void test_websocket_refused(Fixture *fixture, gconstpointer data)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    send_all(fixture->client, request, strlen(request));
+    receive_text(fixture, "HTTP/1.1 426 ");
+    skip_http(fixture);
+    wait_end(fixture, fixture->client);
+    g_assert_cmpuint(fixture->n_ended, ==, 1);
+}
+
+static void test_websocket_endless(Fixture *fixture, gconstpointer data)
+{
+    guint n = 0;
+
+    send_all(fixture->client, "GET /", 5);
+    while (fixture->n_ended == 0 && n++ < 20000) {
+        if (send(fixture->client, "x", 1, MSG_NOSIGNAL) < 0) {
+            break;
+        }
+        iterate(fixture);
+    }
+    WAIT(fixture, fixture->n_ended == 1);
+    g_assert_cmpuint(n, <=, 9000);
 }
 
 /* libspice-server's last words, more than fits anywhere at once, and its end. */
@@ -389,6 +531,12 @@ int main(int argc, char *argv[])
     ADD("forbidden", test_forbidden);
     ADD("forbidden-in-a-row", test_forbidden_in_a_row);
     ADD("garbage", test_garbage);
+    ADD("websocket", test_websocket);
+    g_test_add("/relay/websocket/end/server", Fixture, NULL, set_up, test_websocket_end, tear_down);
+    g_test_add("/relay/websocket/end/client", Fixture, "client", set_up, test_websocket_end,
+               tear_down);
+    ADD("websocket/refused", test_websocket_refused);
+    ADD("websocket/endless", test_websocket_endless);
     ADD("last-words", test_last_words);
     ADD("half-close", test_half_close);
     ADD("linger", test_linger);
