@@ -12,7 +12,7 @@
 G_BEGIN_DECLS
 
 /*
- * Binds a stream socket to @address (forms: see sc_listener_new()), listens, and returns its
+ * Binds a stream socket to @address (forms: see server/listener.h), listens, and returns its
  * descriptor, which is the caller's (non-blocking, close-on-exec); -1 and SC_ERROR_INVALID for an
  * address that cannot be understood, SC_ERROR_FAILED for one that cannot be used.
  * @bound: the address in use, with the port the system chose. @path: the file of a unix socket,

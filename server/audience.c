@@ -335,6 +335,14 @@ ScAudience *sc_audience_new(const ScAudienceConfig *config, const ScAudienceList
                             gpointer data, GError **error)
 {
     g_autoptr(ScAudience) audience = g_new0(ScAudience, 1);
+    ScListenerConfig listener_config = {
+        .address = config->listen,
+        .tls_address = config->tls_listen,
+        .tls_cert = config->tls_cert,
+        .tls_key = config->tls_key,
+        .tls_ca = config->tls_ca,
+        .is_open = config->password == NULL,
+    };
 
     audience->config = *config;
     audience->listener = *listener;
@@ -342,7 +350,7 @@ ScAudience *sc_audience_new(const ScAudienceConfig *config, const ScAudienceList
     audience->codecs = 1u << SC_CODEC_H264 | 1u << SC_CODEC_MJPEG;
     audience->clients = g_ptr_array_new_with_free_func(client_free);
     audience->input = sc_input_new(&listener->input, data);
-    audience->connections = sc_listener_new(config->listen, on_connection, audience, error);
+    audience->connections = sc_listener_new(&listener_config, on_connection, audience, error);
     return audience->connections != NULL ? g_steal_pointer(&audience) : NULL;
 }
 
@@ -365,6 +373,11 @@ void sc_audience_free(ScAudience *audience)
 const char *sc_audience_get_address(const ScAudience *audience)
 {
     return sc_listener_get_address(audience->connections);
+}
+
+const char *sc_audience_get_tls_address(const ScAudience *audience)
+{
+    return sc_listener_get_tls_address(audience->connections);
 }
 
 void sc_audience_set_codecs(ScAudience *audience, guint codecs)

@@ -20,8 +20,9 @@ G_BEGIN_DECLS
 typedef struct ScAudience ScAudience;
 
 typedef struct {
-    const char *name;     /* the VM's, which clients show */
-    const char *listen;   /* where; see sc_listener_new() */
+    const char *name;   /* the VM's, which clients show */
+    const char *listen; /* where, and with TLS; see server/listener.h */
+    const char *tls_listen, *tls_cert, *tls_key, *tls_ca;
     const char *password; /* 1 to 60 bytes; NULL: none asked for */
     guint max_viewers;    /* at once; 1: a new one takes the place of the one before */
 } ScAudienceConfig;
@@ -52,8 +53,9 @@ ScAudience *sc_audience_new(const ScAudienceConfig *config, const ScAudienceList
 void sc_audience_free(ScAudience *audience);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScAudience, sc_audience_free)
 
-/* "127.0.0.1:5930" or "unix:PATH". Valid as long as @audience. */
+/* "127.0.0.1:5930" or "unix:PATH"; NULL where there is none. Valid as long as @audience. */
 const char *sc_audience_get_address(const ScAudience *audience);
+const char *sc_audience_get_tls_address(const ScAudience *audience);
 
 /* See sc_viewer_set_codecs(). */
 void sc_audience_set_codecs(ScAudience *audience, guint codecs);

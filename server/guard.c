@@ -339,3 +339,8 @@ gboolean sc_guard_get_link(const ScGuard *guard, guint32 *connection_id)
     }
     return guard->is_linked;
 }
+
+gboolean sc_guard_has_mini_header(const ScGuard *guard)
+{
+    return guard->has_mini_header;
+}

@@ -35,4 +35,7 @@ gboolean sc_guard_check(ScGuard *guard, const guint8 *bytes, gsize size, GError 
  * channel, which makes a new client, and never 0 for the others. */
 gboolean sc_guard_get_link(const ScGuard *guard, guint32 *connection_id);
 
+/* From the link message on: messages, in both directions, begin with a SpiceMiniDataHeader. */
+gboolean sc_guard_has_mini_header(const ScGuard *guard);
+
 G_END_DECLS

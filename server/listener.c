@@ -7,6 +7,7 @@
 #include "server/address.h"
 #include "server/pace.h"
 #include "server/relay.h"
+#include "server/tls.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -41,9 +42,18 @@
  * viewer's queue what the network carries; see server/rate.h. */
 #define MAX_UNSENT (32 * 1024)
 
+/* A TLS handshake; it outlives a connection that is closed meanwhile, but not for long. */
 typedef struct {
+    struct Connection *connection; /* NULL when that is closed */
+    GCancellable *cancellable;
+} Handshake;
+
+typedef struct Connection {
     ScListener *listener;
-    ScRelay *relay;
+    GSocket *socket;
+    Handshake *handshake; /* NULL when there is none, or no more */
+    ScRelay *relay;       /* NULL before that is over */
+    char *peer;
     char *host;
     guint32 connection_id;
     gint64 deadline; /* while it is in the queue of those without a link message */
@@ -51,14 +61,22 @@ typedef struct {
     GList *link;
 } Connection;
 
+typedef struct {
+    ScListener *listener;
+    int fd;
+    char *address;   /* NULL: the port does not exist */
+    char *path;      /* of a unix socket, NULL for others */
+    guint accept_id; /* 0 while pausing */
+    gboolean is_tls;
+} Port;
+
 struct ScListener {
     ScListenerFunc func;
     gpointer data;
-    char *address;
-    char *path; /* of a unix socket, NULL for others */
+    gboolean is_open;
 
-    int fd;
-    guint accept_id; /* 0 while pausing */
+    Port plain, tls;
+    GTlsCertificate *certificate; /* NULL without TLS */
     ScTimer *pause_timer;
 
     /* Of Connection, the oldest first: without a link message, waiting for their turn, handed on.
@@ -82,7 +100,14 @@ static void connection_enqueue(Connection *connection, GQueue *queue)
 static void connection_free(Connection *connection)
 {
     g_queue_delete_link(connection->queue, connection->link);
+    if (connection->handshake != NULL) {
+        connection->handshake->connection = NULL;
+        g_cancellable_cancel(connection->handshake->cancellable);
+        g_socket_shutdown(connection->socket, TRUE, TRUE, NULL); /* a thread still uses it */
+    }
     sc_relay_free(connection->relay);
+    g_object_unref(connection->socket);
+    g_free(connection->peer);
     g_free(connection->host);
     g_free(connection);
 }
@@ -173,8 +198,7 @@ static void on_pace(gpointer data)
     connection_enqueue(connection, &listener->open);
     end_turn(listener, connection->host);
     if (fd >= 0) {
-        listener->func(fd, connection->connection_id, sc_relay_get_peer(connection->relay),
-                       listener->data);
+        listener->func(fd, connection->connection_id, connection->peer, listener->data);
     } else {
         g_warning("%s", error->message);
         connection_free(connection);
@@ -264,18 +288,72 @@ static void set_up_socket(GSocket *socket)
     set_tcp_option(socket, TCP_NOTSENT_LOWAT, MAX_UNSENT);
 }
 
-/* Takes @fd. */
-static void add_connection(ScListener *listener, int fd, const struct sockaddr *name,
-                           socklen_t length)
+static void start_relay(Connection *connection, GIOStream *stream)
 {
     static const ScRelayListener relay_listener = { .linked = on_linked, .ended = on_ended };
+    ScRelayConfig config = {
+        .stream = stream,
+        .socket = connection->socket,
+        .peer = connection->peer,
+        .is_open = connection->listener->is_open,
+    };
+
+    connection->relay = sc_relay_new(&config, &relay_listener, connection);
+}
+
+static void on_handshake(GObject *stream, GAsyncResult *result, gpointer data)
+{
+    Handshake *handshake = data;
+    Connection *connection = handshake->connection;
+    g_autoptr(GError) error = NULL;
+    gboolean good = g_tls_connection_handshake_finish(G_TLS_CONNECTION(stream), result, &error);
+
+    if (connection != NULL) {
+        ScListener *listener = connection->listener;
+
+        connection->handshake = NULL;
+        if (good) {
+            start_relay(connection, G_IO_STREAM(stream));
+        } else {
+            g_debug("closing a connection of %s: TLS: %s", connection->peer, error->message);
+            connection_free(connection);
+            update_deadline(listener);
+        }
+    }
+    g_object_unref(handshake->cancellable);
+    g_free(handshake);
+}
+
+static void start_handshake(Connection *connection, GIOStream *stream)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GIOStream) tls =
+        g_tls_server_connection_new(stream, connection->listener->certificate, &error);
+    Handshake *handshake;
+
+    if (tls == NULL) {
+        g_warning("cannot serve %s: TLS: %s", connection->peer, error->message);
+        connection_free(connection);
+        return;
+    }
+    handshake = g_new0(Handshake, 1);
+    handshake->connection = connection;
+    handshake->cancellable = g_cancellable_new();
+    connection->handshake = handshake;
+    g_tls_connection_handshake_async(G_TLS_CONNECTION(tls), G_PRIORITY_DEFAULT,
+                                     handshake->cancellable, on_handshake, handshake);
+}
+
+/* Takes @fd. */
+static void add_connection(Port *port, int fd, const struct sockaddr *name, socklen_t length)
+{
+    ScListener *listener = port->listener;
     g_autofree char *peer = sc_address_format(name, length);
     g_autoptr(GError) error = NULL;
     g_autoptr(GSocket) socket = g_socket_new_from_fd(fd, &error);
     g_autoptr(GSocketConnection) stream = NULL;
-    ScRelayConfig config;
     Connection *connection;
-    const char *port = strrchr(peer, ':');
+    const char *colon = strrchr(peer, ':');
 
     if (socket == NULL) {
         g_warning("cannot serve %s: %s", peer, error->message);
@@ -289,48 +367,88 @@ static void add_connection(ScListener *listener, int fd, const struct sockaddr *
     }
     connection = g_new0(Connection, 1);
     connection->listener = listener;
-    connection->host = port != NULL ? g_strndup(peer, port - peer) : g_strdup(peer);
+    connection->socket = g_steal_pointer(&socket);
+    connection->host = colon != NULL ? g_strndup(peer, colon - peer) : g_strdup(peer);
+    connection->peer = g_steal_pointer(&peer);
     connection->deadline = g_get_monotonic_time() + LINK_TIMEOUT;
-    config = (ScRelayConfig){ .stream = G_IO_STREAM(stream), .socket = socket, .peer = peer };
-    connection->relay = sc_relay_new(&config, &relay_listener, connection);
     connection_enqueue(connection, &listener->waiting);
+    if (port->is_tls) {
+        start_handshake(connection, G_IO_STREAM(stream));
+    } else {
+        start_relay(connection, G_IO_STREAM(stream));
+    }
     update_deadline(listener);
 }
 
 static gboolean on_connection(int fd, GIOCondition condition, gpointer data)
 {
-    ScListener *listener = data;
+    Port *port = data;
     struct sockaddr_storage name = { 0 };
     socklen_t length = sizeof name;
     int connection = accept4(fd, (struct sockaddr *)&name, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (connection >= 0) {
-        add_connection(listener, connection, (struct sockaddr *)&name, length);
+        add_connection(port, connection, (struct sockaddr *)&name, length);
         return G_SOURCE_CONTINUE;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        g_warning("cannot accept a connection on %s: %s", listener->address, g_strerror(errno));
-        listener->accept_id = 0;
-        sc_timer_set_after(listener->pause_timer, ACCEPT_PAUSE);
+        g_warning("cannot accept a connection on %s: %s", port->address, g_strerror(errno));
+        port->accept_id = 0;
+        sc_timer_set_after(port->listener->pause_timer, ACCEPT_PAUSE);
         return G_SOURCE_REMOVE;
     }
     /* Gone before we came to it. */
     return G_SOURCE_CONTINUE;
 }
 
+static void port_accept(Port *port)
+{
+    if (port->address != NULL && port->accept_id == 0) {
+        port->accept_id = sc_loop_add_fd(port->fd, G_IO_IN, on_connection, port);
+    }
+}
+
 static void on_pause_over(gpointer data)
 {
     ScListener *listener = data;
 
-    listener->accept_id = sc_loop_add_fd(listener->fd, G_IO_IN, on_connection, listener);
+    port_accept(&listener->plain);
+    port_accept(&listener->tls);
 }
 
-ScListener *sc_listener_new(const char *address, ScListenerFunc func, gpointer data, GError **error)
+static gboolean port_open(Port *port, ScListener *listener, const char *address, GError **error)
+{
+    port->listener = listener;
+    if (address == NULL) {
+        return TRUE;
+    }
+    port->fd = sc_address_listen(address, &port->address, &port->path, error);
+    port_accept(port);
+    return port->address != NULL;
+}
+
+static void port_close(Port *port)
+{
+    if (port->address == NULL) {
+        return;
+    }
+    g_clear_handle_id(&port->accept_id, sc_loop_remove);
+    close(port->fd);
+    if (port->path != NULL) {
+        unlink(port->path);
+    }
+    g_free(port->path);
+    g_free(port->address);
+}
+
+ScListener *sc_listener_new(const ScListenerConfig *config, ScListenerFunc func, gpointer data,
+                            GError **error)
 {
     g_autoptr(ScListener) listener = g_new0(ScListener, 1);
 
     listener->func = func;
     listener->data = data;
+    listener->is_open = config->is_open;
     g_queue_init(&listener->waiting);
     g_queue_init(&listener->linked);
     g_queue_init(&listener->open);
@@ -338,12 +456,18 @@ ScListener *sc_listener_new(const char *address, ScListenerFunc func, gpointer d
     listener->deadline_timer = sc_timer_new(on_deadline, listener);
     listener->pause_timer = sc_timer_new(on_pause_over, listener);
     listener->pace_timer = sc_timer_new(on_pace, listener);
-
-    listener->fd = sc_address_listen(address, &listener->address, &listener->path, error);
-    if (listener->fd < 0) {
+    listener->tls.is_tls = TRUE;
+    if (config->tls_address != NULL) {
+        listener->certificate =
+            sc_tls_load(config->tls_cert, config->tls_key, config->tls_ca, error);
+        if (listener->certificate == NULL) {
+            return NULL;
+        }
+    }
+    if (!port_open(&listener->plain, listener, config->address, error) ||
+        !port_open(&listener->tls, listener, config->tls_address, error)) {
         return NULL;
     }
-    listener->accept_id = sc_loop_add_fd(listener->fd, G_IO_IN, on_connection, listener);
     return g_steal_pointer(&listener);
 }
 
@@ -362,22 +486,21 @@ void sc_listener_free(ScListener *listener)
     free_all(&listener->waiting);
     free_all(&listener->linked);
     free_all(&listener->open);
-    g_clear_handle_id(&listener->accept_id, sc_loop_remove);
+    port_close(&listener->plain);
+    port_close(&listener->tls);
+    g_clear_object(&listener->certificate);
     sc_timer_free(listener->deadline_timer);
     sc_timer_free(listener->pause_timer);
     sc_timer_free(listener->pace_timer);
-    if (listener->fd >= 0) {
-        close(listener->fd);
-    }
-    if (listener->path != NULL) {
-        unlink(listener->path);
-    }
-    g_free(listener->path);
-    g_free(listener->address);
     g_free(listener);
 }
 
 const char *sc_listener_get_address(const ScListener *listener)
 {
-    return listener->address;
+    return listener->plain.address;
+}
+
+const char *sc_listener_get_tls_address(const ScListener *listener)
+{
+    return listener->tls.address;
 }

@@ -56,6 +56,17 @@ static void finish_idle_calls(void)
     }
 }
 
+static void print_addresses(const ScServer *server)
+{
+    if (sc_server_get_address(server) != NULL) {
+        printf("listening on %s\n", sc_server_get_address(server));
+    }
+    if (sc_server_get_tls_address(server) != NULL) {
+        printf("listening on %s with TLS\n", sc_server_get_tls_address(server));
+    }
+    fflush(stdout);
+}
+
 static int run(const ScOptions *options)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
@@ -69,8 +80,7 @@ static int run(const ScOptions *options)
     }
     signals[0] = g_unix_signal_add(SIGINT, on_signal, &program);
     signals[1] = g_unix_signal_add(SIGTERM, on_signal, &program);
-    printf("listening on %s\n", sc_server_get_address(server));
-    fflush(stdout);
+    print_addresses(server);
 
     g_main_loop_run(loop);
 

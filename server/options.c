@@ -44,6 +44,14 @@ static gboolean parse_arguments(ScOptions *options, RawOptions *raw, int *argc, 
           "PATH" },
         { "listen", 0, 0, G_OPTION_ARG_STRING, &options->listen,
           "where viewers connect (default " DEFAULT_LISTEN ")", "[ADDR:]PORT|unix:PATH" },
+        { "tls-port", 0, 0, G_OPTION_ARG_STRING, &options->tls_listen,
+          "where viewers connect with TLS; without --listen, only so", "[ADDR:]PORT" },
+        { "tls-cert", 0, 0, G_OPTION_ARG_FILENAME, &options->tls_cert, "certificate for TLS (PEM)",
+          "FILE" },
+        { "tls-key", 0, 0, G_OPTION_ARG_FILENAME, &options->tls_key,
+          "its private key (default: in the file of the certificate)", "FILE" },
+        { "tls-ca", 0, 0, G_OPTION_ARG_FILENAME, &options->tls_ca,
+          "the certificate of who issued it, sent to viewers too", "FILE" },
         { "password-file", 0, 0, G_OPTION_ARG_FILENAME, &raw->password_file,
           "viewers must know the first line of FILE", "FILE" },
         { "encoder", 0, 0, G_OPTION_ARG_STRING, &raw->encoder,
@@ -126,6 +134,27 @@ static gboolean read_password(ScOptions *options, const char *file, GError **err
     return TRUE;
 }
 
+static gboolean check_tls(ScOptions *options, GError **error)
+{
+    if (options->tls_listen == NULL) {
+        if (options->tls_cert != NULL || options->tls_key != NULL || options->tls_ca != NULL) {
+            g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
+                        "--tls-cert, --tls-key and --tls-ca: only with --tls-port");
+            return FALSE;
+        }
+        return TRUE;
+    }
+    if (options->tls_cert == NULL) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
+                    "--tls-port=%s: needs a certificate (--tls-cert)", options->tls_listen);
+        return FALSE;
+    }
+    if (options->tls_key == NULL) {
+        options->tls_key = g_strdup(options->tls_cert);
+    }
+    return TRUE;
+}
+
 static void set_encoder(ScOptions *options, const char *encoder)
 {
     options->encoder_kind =
@@ -156,7 +185,7 @@ static gboolean check_options(ScOptions *options, const RawOptions *raw, GError 
     if (options->version) {
         return TRUE;
     }
-    if (options->listen == NULL) {
+    if (options->listen == NULL && options->tls_listen == NULL) {
         options->listen = g_strdup(DEFAULT_LISTEN);
     }
     set_encoder(options, raw->encoder);
@@ -166,6 +195,7 @@ static gboolean check_options(ScOptions *options, const RawOptions *raw, GError 
     }
     return check_numbers(options, raw, error) &&
            (options->print_capabilities || check_rest(options, raw->rest, error)) &&
+           check_tls(options, error) &&
            (raw->password_file == NULL || read_password(options, raw->password_file, error));
 }
 
@@ -195,6 +225,10 @@ void sc_options_free(ScOptions *options)
     g_free(options->source);
     g_free(options->input);
     g_free(options->listen);
+    g_free(options->tls_listen);
+    g_free(options->tls_cert);
+    g_free(options->tls_key);
+    g_free(options->tls_ca);
     g_free(options->password);
     g_free(options->encoder_description);
     g_free(options->render_node);

@@ -12,8 +12,11 @@ G_BEGIN_DECLS
 
 typedef struct {
     char *source;
-    char *input; /* where a VMM finds the guest's keyboard and pointer; NULL: with the source */
-    char *listen;
+    char *input;  /* where a VMM finds the guest's keyboard and pointer; NULL: with the source */
+    char *listen; /* NULL: only with TLS */
+    char *tls_listen; /* NULL: no TLS, and the following are NULL too */
+    char *tls_cert, *tls_key;
+    char *tls_ca;   /* may be NULL */
     char *password; /* what is in --password-file without the line's end; NULL: none asked for */
     ScEncoderKind encoder_kind;
     char *encoder_description; /* SC_ENCODER_CUSTOM only */

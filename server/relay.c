@@ -4,6 +4,7 @@
 #include "capture/error.h"
 #include "capture/timer.h"
 #include "server/guard.h"
+#include "server/splitter.h"
 #include "server/websocket.h"
 
 #include <errno.h>
@@ -49,6 +50,9 @@ struct ScRelay {
     GSocket *socket;
     char *peer;
     gboolean is_open_to_all;
+    gboolean has_tls;
+    ScSplitter splitter; /* with TLS, of what libspice-server sends */
+    gsize piece;         /* how much of what goes down next goes together; 0: not known yet */
 
     Layer layer;
     GString *request; /* LAYER_REQUEST */
@@ -146,6 +150,21 @@ static void write_up(ScRelay *relay)
     }
 }
 
+/* TLS must get the same piece again after it had no room for it. */
+static gsize get_piece(ScRelay *relay)
+{
+    const Buffer *down = &relay->down;
+    gsize size = down->size - down->position;
+
+    if (!relay->has_tls || !relay->is_open || relay->layer != LAYER_NONE) {
+        return size;
+    }
+    if (relay->piece == 0) {
+        relay->piece = sc_splitter_next(&relay->splitter, down->bytes + down->position, size);
+    }
+    return relay->piece;
+}
+
 static void write_down(ScRelay *relay)
 {
     GPollableOutputStream *out =
@@ -156,11 +175,12 @@ static void write_down(ScRelay *relay)
 
     while (!buffer_is_empty(down)) {
         n = g_pollable_output_stream_write_nonblocking(out, down->bytes + down->position,
-                                                       down->size - down->position, NULL, &error);
+                                                       get_piece(relay), NULL, &error);
         if (n < 0) {
             relay->is_broken = !g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
             return;
         }
+        relay->piece -= MIN(relay->piece, (gsize)n);
         buffer_take(down, n);
     }
 }
@@ -247,7 +267,8 @@ static gboolean take_bytes(ScRelay *relay, guint8 *bytes, gsize *size, GError **
     return sc_guard_check(relay->guard, bytes, *size, error);
 }
 
-static void read_up(ScRelay *relay)
+/* TRUE if something was read. */
+static gboolean read_up(ScRelay *relay)
 {
     GPollableInputStream *in = G_POLLABLE_INPUT_STREAM(g_io_stream_get_input_stream(relay->stream));
     Buffer *up = &relay->up;
@@ -268,6 +289,7 @@ static void read_up(ScRelay *relay)
     if (relay->client_done && !relay->is_open) {
         relay->is_broken = TRUE;
     }
+    return n > 0;
 }
 
 /* Right in front of @size bytes of payload. */
@@ -311,12 +333,14 @@ static void read_down(ScRelay *relay)
 
 static void settle(ScRelay *relay);
 
+/* TLS may hold more than was read, of which the socket knows nothing: it must be asked again. */
 static gboolean on_client_readable(GObject *stream, gpointer data)
 {
     ScRelay *relay = data;
     guint32 connection_id;
+    gboolean more = read_up(relay);
 
-    read_up(relay);
+    g_source_set_ready_time(relay->client_readable, more && relay->has_tls ? 0 : -1);
     if (!relay->is_broken && !relay->is_linked && sc_guard_get_link(relay->guard, &connection_id)) {
         relay->is_linked = TRUE;
         relay->listener.linked(relay, connection_id, relay->data);
@@ -388,6 +412,7 @@ static void watch_client(ScRelay *relay)
         relay->client_readable =
             watch(g_pollable_input_stream_create_source(in, NULL), G_PRIORITY_DEFAULT,
                   G_SOURCE_FUNC(on_client_readable), relay);
+        g_source_set_ready_time(relay->client_readable, relay->has_tls ? 0 : -1);
     }
     if (!is_stuck) {
         unwatch(&relay->client_writable);
@@ -446,6 +471,7 @@ ScRelay *sc_relay_new(const ScRelayConfig *config, const ScRelayListener *listen
     relay->socket = g_object_ref(config->socket);
     relay->peer = g_strdup(config->peer);
     relay->is_open_to_all = config->is_open;
+    relay->has_tls = G_IS_TLS_CONNECTION(config->stream);
     relay->request = g_string_new(NULL);
     relay->guard = sc_guard_new();
     relay->fd = -1;
@@ -488,6 +514,7 @@ int sc_relay_open(ScRelay *relay, GError **error)
         setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
     }
     relay->is_open = TRUE;
+    sc_splitter_init(&relay->splitter, sc_guard_has_mini_header(relay->guard));
     relay->fd = pair[0];
     if (relay->down.bytes == NULL) {
         relay->down.bytes = g_malloc(DOWN_SIZE);
@@ -496,9 +523,4 @@ int sc_relay_open(ScRelay *relay, GError **error)
     watch_client(relay);
     watch_fd(relay);
     return pair[1];
-}
-
-const char *sc_relay_get_peer(const ScRelay *relay)
-{
-    return relay->peer;
 }

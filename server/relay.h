@@ -6,7 +6,7 @@
  *
  * Thread:  the owner thread; everything runs in the main context that was the thread default at
  *          sc_relay_new().
- * Memory:  at most 4 KiB towards libspice-server and 64 KiB towards the client, or before that
+ * Memory:  at most 4 KiB towards libspice-server and 16 KiB towards the client, or before that
  *          8 KiB of a WebSocket's request, besides the kernel's buffers. Nothing is read from a
  * side while the other does not take what is there, and nothing from a client that does not take
  * what it is sent: it cannot fill libspice-server's queues with answers. Cost:    nothing while
@@ -48,8 +48,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScRelay, sc_relay_free)
 /* The end of a socket pair from which libspice-server shall read what the client has sent, from the
  * beginning; it is the caller's, who ends the connection by closing it. Once. -1 on error. */
 int sc_relay_open(ScRelay *relay, GError **error);
-
-/* As given to sc_relay_new(). */
-const char *sc_relay_get_peer(const ScRelay *relay);
 
 G_END_DECLS

@@ -193,6 +193,10 @@ ScServer *sc_server_new(const ScOptions *options, ScServerLostFunc lost, gpointe
     ScAudienceConfig audience = {
         .name = options->source,
         .listen = options->listen,
+        .tls_listen = options->tls_listen,
+        .tls_cert = options->tls_cert,
+        .tls_key = options->tls_key,
+        .tls_ca = options->tls_ca,
         .password = options->password,
         .max_viewers = options->max_viewers,
     };
@@ -243,4 +247,9 @@ void sc_server_free(ScServer *server)
 const char *sc_server_get_address(const ScServer *server)
 {
     return sc_audience_get_address(server->audience);
+}
+
+const char *sc_server_get_tls_address(const ScServer *server)
+{
+    return sc_audience_get_tls_address(server->audience);
 }

@@ -25,7 +25,8 @@ ScServer *sc_server_new(const ScOptions *options, ScServerLostFunc lost, gpointe
 void sc_server_free(ScServer *server);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScServer, sc_server_free)
 
-/* "127.0.0.1:5930" or "unix:PATH". Valid as long as @server. */
+/* "127.0.0.1:5930" or "unix:PATH"; NULL where there is none. Valid as long as @server. */
 const char *sc_server_get_address(const ScServer *server);
+const char *sc_server_get_tls_address(const ScServer *server);
 
 G_END_DECLS

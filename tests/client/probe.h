@@ -12,7 +12,7 @@
 
 typedef struct {
     /* Options. */
-    char *uri, *unix_path, *password;
+    char *uri, *unix_path, *ca_file, *username, *password;
     gboolean overlay, no_h264, latency;
     int frames;  /* how many to see; 0: no such goal */
     int seconds; /* deadline */

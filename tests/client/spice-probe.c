@@ -191,7 +191,10 @@ void probe_connect(Probe *probe)
         g_object_set(probe->session, "uri", probe->uri, NULL);
     }
     /* After the URI, which has a password of its own or none. */
-    g_object_set(probe->session, "password", probe->password, NULL);
+    g_object_set(probe->session, "username", probe->username, "password", probe->password, NULL);
+    if (probe->ca_file != NULL) {
+        g_object_set(probe->session, "ca-file", probe->ca_file, NULL);
+    }
     g_signal_connect(probe->session, "channel-new", G_CALLBACK(on_channel_new), probe);
     g_signal_connect(probe->session, "channel-destroy", G_CALLBACK(on_channel_destroy), probe);
     if (!spice_session_connect(probe->session)) {
@@ -225,8 +228,12 @@ static gboolean on_deadline(gpointer data)
 static gboolean parse_options(Probe *probe, int *argc, char ***argv)
 {
     const GOptionEntry entries[] = {
-        { "uri", 0, 0, G_OPTION_ARG_STRING, &probe->uri, "spice://HOST?port=PORT", "URI" },
+        { "uri", 0, 0, G_OPTION_ARG_STRING, &probe->uri, "spice://HOST?port=PORT, or tls-port",
+          "URI" },
         { "unix", 0, 0, G_OPTION_ARG_FILENAME, &probe->unix_path, "a unix socket", "PATH" },
+        { "ca-file", 0, 0, G_OPTION_ARG_FILENAME, &probe->ca_file, "whom to trust with TLS",
+          "FILE" },
+        { "username", 0, 0, G_OPTION_ARG_STRING, &probe->username, "for SASL", "NAME" },
         { "password", 0, 0, G_OPTION_ARG_STRING, &probe->password, "the ticket", "TEXT" },
         { "overlay", 0, 0, G_OPTION_ARG_NONE, &probe->overlay,
           "show video by GStreamer's sink, not by the canvas", NULL },

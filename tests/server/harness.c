@@ -162,6 +162,7 @@ void harness_init(int *argc, char ***argv)
 Harness *harness_new(const char *address, const char *password)
 {
     Harness *harness = g_new0(Harness, 1);
+    ScListenerConfig config = { 0 };
     g_autofree char *unix_address = NULL;
     g_autoptr(GError) error = NULL;
 
@@ -171,8 +172,9 @@ Harness *harness_new(const char *address, const char *password)
     harness->directory = g_dir_make_tmp("scancast-XXXXXX", &error);
     g_assert_no_error(error);
     unix_address = g_strdup_printf("unix:%s/spice", harness->directory);
-    harness->listener =
-        sc_listener_new(address != NULL ? address : unix_address, on_connection, harness, &error);
+    config.address = address != NULL ? address : unix_address;
+    config.is_open = password == NULL;
+    harness->listener = sc_listener_new(&config, on_connection, harness, &error);
     g_assert_no_error(error);
     return harness;
 }

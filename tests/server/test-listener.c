@@ -85,7 +85,8 @@ static void on_connection(int fd, guint32 connection_id, const char *peer, gpoin
 static ScListener *listen_on(Fixture *fixture, const char *address)
 {
     g_autoptr(GError) error = NULL;
-    ScListener *listener = sc_listener_new(address, on_connection, fixture, &error);
+    ScListenerConfig config = { .address = address, .is_open = TRUE };
+    ScListener *listener = sc_listener_new(&config, on_connection, fixture, &error);
 
     g_assert_no_error(error);
     return listener;
@@ -424,7 +425,8 @@ static void test_timeout(Fixture *fixture, gconstpointer data)
 static void assert_fails(const char *address, ScError code, const char *text)
 {
     g_autoptr(GError) error = NULL;
-    ScListener *listener = sc_listener_new(address, on_connection, NULL, &error);
+    ScListenerConfig config = { .address = address, .is_open = TRUE };
+    ScListener *listener = sc_listener_new(&config, on_connection, NULL, &error);
 
     g_assert_null(listener);
     g_assert_error(error, SC_ERROR, (int)code);

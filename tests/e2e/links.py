@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""How viewers get in: TLS, WebSocket, passwords; and who does not."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+from harness import BUILD, PATIENCE, SKIP, Case, main
+from websocket import Bridge, frame, handshake, receive_frame
+
+SIZE = "640x480"
+SOURCE = f"pattern:{SIZE}@20"
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+def make_pki(folder, name="ca"):
+    """An authority NAME.pem, and NAME-server.pem and .key for 127.0.0.1 that it has issued."""
+    base = os.path.join(folder, name)
+    new_key = ["-newkey", "rsa:2048", "-nodes"]
+    extensions = f"{base}.ext"
+    with open(extensions, "w", encoding="ascii") as stream:
+        stream.write("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    openssl("req", "-x509", *new_key, "-keyout", f"{base}.key", "-out", f"{base}.pem",
+            "-subj", f"/CN={name}", "-days", "2")  # fmt: skip
+    openssl("req", *new_key, "-keyout", f"{base}-server.key", "-out", f"{base}.csr",
+            "-subj", "/CN=127.0.0.1")  # fmt: skip
+    openssl("x509", "-req", "-in", f"{base}.csr", "-CA", f"{base}.pem", "-CAkey", f"{base}.key",
+            "-CAcreateserial", "-out", f"{base}-server.pem", "-days", "2",
+            "-extfile", extensions)  # fmt: skip
+    return f"{base}.pem", f"{base}-server.pem", f"{base}-server.key"
+
+
+def connect(address):
+    host, port = address.rsplit(":", 1)
+    return socket.create_connection((host, int(port)), timeout=PATIENCE)
+
+
+def assert_closed(connection):
+    """Whatever it says first."""
+    try:
+        while connection.recv(4096):
+            pass
+    except ConnectionResetError:
+        pass
+
+
+class LinkCase(Case):
+    def start_with_tls(self, *arguments, pki="ca"):
+        self.ca, cert, key = make_pki(self.folder, pki)
+        scancast = self.start_scancast(
+            "--tls-port=127.0.0.1:0", f"--tls-cert={cert}", f"--tls-key={key}",
+            f"--tls-ca={self.ca}", *arguments, SOURCE)  # fmt: skip
+        scancast.tls_address = scancast.wait_for(r"^listening on (\S+) with TLS$").group(1)
+        return scancast
+
+    def start_tls_client(self, scancast, *arguments, ca=None):
+        host, port = scancast.tls_address.rsplit(":", 1)
+        return self.start(
+            os.path.join(BUILD, "tests/client/spice-probe"),
+            f"--uri=spice://{host}?tls-port={port}", f"--ca-file={ca or self.ca}",
+            f"--seconds={3 * PATIENCE}", *arguments)  # fmt: skip
+
+    def start_bridged_client(self, target, *arguments, tls=None):
+        bridge = Bridge(target, tls)
+        self.addCleanup(bridge.close)
+        return self.start(
+            os.path.join(BUILD, "tests/client/spice-probe"), f"--uri=spice://{bridge.address}",
+            f"--seconds={3 * PATIENCE}", *arguments)  # fmt: skip
+
+    def password_file(self, *lines):
+        file = self.path("password")
+        with open(file, "w", encoding="ascii") as stream:
+            stream.write("\n".join(lines) + "\n")
+        return file
+
+    def assert_shows(self, client, frames=10):
+        client.wait_for(rf"^frame number=\d+ count={frames} ")
+        self.assert_in_order(self.frame_numbers(client), frames // 2)
+
+
+class Tls(LinkCase):
+    def test_picture(self):
+        scancast = self.start_with_tls()
+        client = self.start_tls_client(scancast)
+        self.assert_shows(client, 20)
+        self.check_picture(client, size=SIZE)
+        client.send("quit")
+        client.wait()
+        self.assertEqual(scancast.stop(), 0)
+
+    def test_large_pictures(self):
+        """Noise: what is sent does not fit into a record of TLS, nor into the socket."""
+        ca, cert, key = make_pki(self.folder)
+        self.ca = ca
+        scancast = self.start_scancast(
+            "--tls-port=0", f"--tls-cert={cert}", f"--tls-key={key}", "--bitrate=100000",
+            "pattern:1920x1080@20")  # fmt: skip
+        scancast.tls_address = scancast.wait_for(r"^listening on (\S+) with TLS$").group(1)
+        client = self.start_tls_client(scancast, "--no-h264")
+        self.assert_shows(client, 10)
+        self.check_picture(client, size="1920x1080")
+
+    def test_only_tls(self):
+        self.ca, cert, key = make_pki(self.folder)
+        scancast = self.start(
+            os.path.join(BUILD, "scancast"), "--tls-port=0", f"--tls-cert={cert}",
+            f"--tls-key={key}", SOURCE)  # fmt: skip
+        scancast.tls_address = scancast.wait_for(r"^listening on (\S+) with TLS$").group(1)
+        self.assertEqual(scancast.find_all(r"^listening on \S+$"), [])
+        self.assert_shows(self.start_tls_client(scancast))
+
+    def test_client_that_trusts_somebody_else(self):
+        scancast = self.start_with_tls()
+        other, _, _ = make_pki(self.folder, "other")
+        client = self.start_tls_client(scancast, ca=other)
+        client.wait_for(r"^error channel=main reason=tls")
+        self.assertEqual(client.wait(), 1)
+        self.assert_shows(self.start_tls_client(scancast))
+
+    def test_password(self):
+        scancast = self.start_with_tls(f"--password-file={self.password_file('open sesame')}")
+        client = self.start_tls_client(scancast, "--password=wrong")
+        client.wait_for(r"^error channel=main reason=auth")
+        self.assert_shows(self.start_tls_client(scancast, "--password=open sesame"))
+
+    def test_stalled_handshakes_harm_nobody(self):
+        scancast = self.start_with_tls()
+        hello = bytes.fromhex("1603010200010001fc0303") + b"\0" * 100
+        stalled = []
+        for index in range(80):
+            stalled.append(connect(scancast.tls_address))
+            stalled[-1].sendall(hello[: index * 2])
+        begin = time.monotonic()
+        self.assert_shows(self.start_client(scancast))
+        self.assert_shows(self.start_tls_client(scancast))
+        for connection in stalled:
+            assert_closed(connection)
+            connection.close()
+        self.assertLess(time.monotonic() - begin, 10 + PATIENCE)
+        with open(f"/proc/{scancast.pid}/status", encoding="ascii") as stream:
+            self.assertIn("State", stream.read())
+        self.assertEqual(scancast.stop(), 0)
+
+    def test_garbage_harms_nobody(self):
+        scancast = self.start_with_tls()
+        client = self.start_tls_client(scancast)
+        self.assert_shows(client, 5)
+        for garbage in (b"REDQ\2\0\0\0", b"GET / HTTP/1.1\r\n\r\n", os.urandom(10000), b""):
+            with connect(scancast.tls_address) as connection:
+                try:
+                    connection.sendall(garbage)
+                    connection.shutdown(socket.SHUT_WR)
+                except OSError:
+                    pass
+                assert_closed(connection)
+        client.wait_for(r"^frame ", client.mark())
+        self.assertEqual(scancast.stop(), 0)
+
+
+class WebSockets(LinkCase):
+    def test_picture(self):
+        scancast = self.start_scancast(SOURCE)
+        client = self.start_bridged_client(scancast.address)
+        self.assert_shows(client, 20)
+        self.check_picture(client, size=SIZE)
+        client.send("quit")
+        client.wait()
+        scancast.wait_for(r"viewer \S+: gone")
+        self.assertEqual(scancast.stop(), 0)
+
+    def test_viewers_of_all_kinds_at_once(self):
+        scancast = self.start_with_tls()
+        clients = [
+            self.start_client(scancast),
+            self.start_tls_client(scancast),
+            self.start_bridged_client(scancast.address),
+            self.start_bridged_client(scancast.tls_address, tls=self.ca),
+            self.start_bridged_client(scancast.address, "--no-h264"),
+        ]
+        for client in clients:
+            self.assert_shows(client)
+        for client in clients:
+            self.check_picture(client, size=SIZE)
+
+    def test_forbidden_message(self):
+        scancast = self.start_scancast(SOURCE)
+        with connect(scancast.address) as connection:
+            answer = handshake(connection, "127.0.0.1")
+            self.assertIn("101 Switching Protocols", answer)
+            self.assertIn("Sec-WebSocket-Protocol: binary", answer)
+            connection.sendall(frame(b"REDX"))
+            assert_closed(connection)
+        self.assertTrue(scancast.is_running())
+
+    def test_pages_of_others(self):
+        scancast = self.start_scancast(SOURCE)
+        with connect(scancast.address) as connection:
+            answer = handshake(connection, scancast.address, "Origin: http://evil.test")
+            self.assertIn("403 Forbidden", answer)
+            assert_closed(connection)
+        with connect(scancast.address) as connection:
+            answer = handshake(connection, scancast.address, "Origin: http://127.0.0.1:8000")
+            self.assertIn("101 Switching Protocols", answer)
+            connection.sendall(frame(b"ping", 9))
+            self.assertEqual(receive_frame(connection), (10, b"ping"))
+
+
+if __name__ == "__main__":
+    if shutil.which("openssl") is None:
+        print("openssl is not installed")
+        sys.exit(SKIP)
+    main()
