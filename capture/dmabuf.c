@@ -19,7 +19,9 @@ struct ScDmabuf {
     guint64 inode;
     guint64 sizes[SC_DMABUF_MAX_PLANES]; /* 0: the kernel does not tell */
     guint8 *map;                         /* plane 0's whole memory, NULL until read */
-    gboolean has_sync;                   /* FALSE: not a real dmabuf (a memfd), needs no ioctl */
+    GDestroyNotify released;             /* or NULL */
+    gpointer released_data;
+    gboolean has_sync; /* FALSE: not a real dmabuf (a memfd), needs no ioctl */
 };
 
 static void layout_close(const ScDmabufLayout *layout)
@@ -118,7 +120,16 @@ void sc_dmabuf_unref(ScDmabuf *dmabuf)
         munmap(dmabuf->map, dmabuf->sizes[0]);
     }
     layout_close(&dmabuf->layout);
+    if (dmabuf->released != NULL) {
+        dmabuf->released(dmabuf->released_data);
+    }
     g_free(dmabuf);
+}
+
+void sc_dmabuf_set_release_func(ScDmabuf *dmabuf, GDestroyNotify func, gpointer data)
+{
+    dmabuf->released = func;
+    dmabuf->released_data = data;
 }
 
 const ScDmabufLayout *sc_dmabuf_get_layout(const ScDmabuf *dmabuf)

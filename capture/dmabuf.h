@@ -38,6 +38,10 @@ ScDmabuf *sc_dmabuf_ref(ScDmabuf *dmabuf);
 void sc_dmabuf_unref(ScDmabuf *dmabuf); /* NULL is ignored */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScDmabuf, sc_dmabuf_unref)
 
+/* @func is called once, on the thread that drops the last reference, when the descriptors are
+ * closed and nothing is mapped any more. */
+void sc_dmabuf_set_release_func(ScDmabuf *dmabuf, GDestroyNotify func, gpointer data);
+
 /* Valid as long as @dmabuf; the descriptors stay ours. */
 const ScDmabufLayout *sc_dmabuf_get_layout(const ScDmabuf *dmabuf);
 

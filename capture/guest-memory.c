@@ -70,6 +70,16 @@ static gboolean region_fits_file(const ScGuestRegion *region)
            region->info.file_offset + region->info.size <= (guint64)info.st_size;
 }
 
+gboolean sc_guest_region_is_sealed(const ScGuestRegion *region)
+{
+    return region->is_sealed;
+}
+
+gboolean sc_guest_region_is_cut(const ScGuestRegion *region)
+{
+    return !region->is_sealed && !region_fits_file(region);
+}
+
 static gboolean check_info(const ScGuestRegionInfo *info, GError **error)
 {
     guint64 end;
@@ -264,9 +274,7 @@ guint sc_guest_memory_count(const ScGuestMemory *memory)
 gboolean sc_guest_memory_is_cut(const ScGuestMemory *memory)
 {
     for (guint i = 0; i < memory->regions->len; i++) {
-        const ScGuestRegion *region = memory->regions->pdata[i];
-
-        if (!region->is_sealed && !region_fits_file(region)) {
+        if (sc_guest_region_is_cut(memory->regions->pdata[i])) {
             return TRUE;
         }
     }

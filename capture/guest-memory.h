@@ -53,7 +53,7 @@ gboolean sc_guest_memory_set(ScGuestMemory *memory, const ScGuestRegionInfo *inf
 guint sc_guest_memory_count(const ScGuestMemory *memory);
 
 /* The file behind some region has become shorter than the region, so that touching it would end
- * this process. Asks the kernel, but only of files that are not sealed against it. */
+ * this process. */
 gboolean sc_guest_memory_is_cut(const ScGuestMemory *memory);
 
 /* A piece of one region. */
@@ -87,6 +87,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScGuestRegion, sc_guest_region_unref)
 
 /* Where the region's first byte is mapped, for reading and writing. */
 guint8 *sc_guest_region_get_data(const ScGuestRegion *region);
+
+/* The file can no longer shrink (F_SEAL_SHRINK), as QEMU's memory-backend-memfd sees to. */
+gboolean sc_guest_region_is_sealed(const ScGuestRegion *region);
+
+/* The file has become shorter than the region. Asks the kernel, unless it is sealed. */
+gboolean sc_guest_region_is_cut(const ScGuestRegion *region);
 
 /* The file it is a part of, and where it begins there. The descriptor stays the region's. */
 int sc_guest_region_get_fd(const ScGuestRegion *region);

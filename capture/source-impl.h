@@ -57,5 +57,6 @@ void sc_source_emit_leds(ScSource *source, ScLeds leds);
 extern const ScSourceImpl sc_source_dbus;
 extern const ScSourceImpl sc_source_pattern;
 extern const ScSourceImpl sc_source_spice;
+extern const ScSourceImpl sc_source_vhost_user;
 
 G_END_DECLS

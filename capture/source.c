@@ -9,6 +9,7 @@
 static const ScSourceImpl *const impls[] = {
     &sc_source_spice,
     &sc_source_dbus,
+    &sc_source_vhost_user,
     &sc_source_pattern,
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "capture/vhost-channel.h"
 
+#include "capture/loop.h"
+
 #include <errno.h>
-#include <glib-unix.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,29 +14,10 @@ struct ScVhostChannel {
     int fd;
     const ScVhostChannelListener *listener;
     gpointer data;
-    GSource *source;
+    guint watch;            /* 0: no longer */
     ScVhostMessage message; /* being received */
     gsize received;         /* bytes of it */
 };
-
-GSource *sc_vhost_watch(int fd, gboolean (*func)(int fd, GIOCondition condition, gpointer data),
-                        gpointer data)
-{
-    g_autoptr(GMainContext) context = g_main_context_ref_thread_default();
-    GSource *source = g_unix_fd_source_new(fd, G_IO_IN);
-
-    g_source_set_callback(source, G_SOURCE_FUNC(func), data, NULL);
-    g_source_attach(source, context);
-    return source;
-}
-
-void sc_vhost_unwatch(GSource **source)
-{
-    if (*source != NULL) {
-        g_source_destroy(*source);
-        g_clear_pointer(source, g_source_unref);
-    }
-}
 
 /* ---- receiving -------------------------------------------------------------------------- */
 
@@ -128,7 +110,7 @@ static const char *check_header(const ScVhostHeader *header)
 
 static void end(ScVhostChannel *channel, const char *reason)
 {
-    sc_vhost_unwatch(&channel->source);
+    g_clear_handle_id(&channel->watch, sc_loop_remove);
     channel->listener->closed(reason, channel->data);
 }
 
@@ -178,7 +160,7 @@ ScVhostChannel *sc_vhost_channel_new(int fd, const ScVhostChannelListener *liste
     channel->fd = fd;
     channel->listener = listener;
     channel->data = data;
-    channel->source = sc_vhost_watch(fd, on_readable, channel);
+    channel->watch = sc_loop_add_fd(fd, G_IO_IN, on_readable, channel);
     return channel;
 }
 
@@ -187,7 +169,7 @@ void sc_vhost_channel_free(ScVhostChannel *channel)
     if (channel == NULL) {
         return;
     }
-    sc_vhost_unwatch(&channel->source);
+    g_clear_handle_id(&channel->watch, sc_loop_remove);
     close_fds(&channel->message);
     close(channel->fd);
     g_free(channel);

@@ -63,11 +63,4 @@ gboolean sc_vhost_send(int fd, guint32 request, guint32 flags, gconstpointer pay
 gboolean sc_vhost_channel_reply(ScVhostChannel *channel, const ScVhostMessage *message,
                                 gconstpointer payload, gsize size);
 
-/* Calls @func when @fd is readable, in the main context that is the thread default. */
-GSource *sc_vhost_watch(int fd, gboolean (*func)(int fd, GIOCondition condition, gpointer data),
-                        gpointer data);
-
-/* Ends *@source if there is one. */
-void sc_vhost_unwatch(GSource **source);
-
 G_END_DECLS

@@ -145,7 +145,7 @@ void sc_virtqueue_reset(ScVirtqueue *queue)
     queue->size = 0;
     queue->desc_address = queue->avail_address = queue->used_address = 0;
     queue->last_avail = queue->last_used = queue->told_used = 0;
-    queue->enabled = queue->broken = queue->has_event_idx = queue->has_complained = FALSE;
+    queue->enabled = queue->broken = queue->has_complained = FALSE;
     sc_virtqueue_remap(queue);
 }
 

@@ -49,7 +49,7 @@ void sc_virtqueue_set_call(ScVirtqueue *queue, int fd);
 /* Nothing is popped from a queue that is not enabled. FALSE at first. */
 void sc_virtqueue_set_enabled(ScVirtqueue *queue, gboolean enabled);
 
-/* Back to the beginning: not enabled, no rings. */
+/* Back to the beginning: not enabled, no rings. What was negotiated stays. */
 void sc_virtqueue_reset(ScVirtqueue *queue);
 
 /* ---- at work ---------------------------------------------------------------------------- */

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "capture/edid.h"
+
+#include <string.h>
+
+#define BLOCK 128
+
+/* 12 bits, and 16 bits of 10 kHz, are what the base block has room for. */
+#define BASE_MAX_DIMENSION 4095
+#define BASE_MAX_CLOCK 65535
+
+#define REFRESH 60
+#define DPI 96
+
+/* CVT's reduced blanking: the horizontal figures are constant, the vertical ones enough for any
+ * size (no real monitor has to retrace anything). */
+#define H_BLANK 160
+#define H_FRONT 48
+#define H_SYNC 32
+#define V_FRONT 3
+#define V_SYNC 6
+#define V_BACK 6
+
+typedef struct {
+    guint width, height;
+    guint v_blank;
+    guint clock; /* 10 kHz */
+} Timing;
+
+static Timing make_timing(guint width, guint height)
+{
+    Timing timing = { .width = width, .height = height };
+    guint64 pixels;
+
+    timing.v_blank = MAX(height / 30, V_FRONT + V_SYNC + V_BACK);
+    pixels = (guint64)(width + H_BLANK) * (height + timing.v_blank);
+    timing.clock = (guint)(pixels * REFRESH / 10000);
+    return timing;
+}
+
+static void set_checksum(guint8 *block, gsize size)
+{
+    guint8 sum = 0;
+
+    for (gsize i = 0; i + 1 < size; i++) {
+        sum = (guint8)(sum + block[i]);
+    }
+    block[size - 1] = (guint8)-sum;
+}
+
+static guint to_millimetres(guint pixels)
+{
+    return pixels * 254 / (10 * DPI);
+}
+
+/* A detailed timing descriptor, section 3.10.2. */
+static void write_detailed(guint8 *d, const Timing *timing)
+{
+    guint width_mm = MIN(to_millimetres(timing->width), 4095);
+    guint height_mm = MIN(to_millimetres(timing->height), 4095);
+
+    d[0] = (guint8)timing->clock;
+    d[1] = (guint8)(timing->clock >> 8);
+    d[2] = (guint8)timing->width;
+    d[3] = H_BLANK;
+    d[4] = (guint8)(timing->width >> 8 << 4 | H_BLANK >> 8);
+    d[5] = (guint8)timing->height;
+    d[6] = (guint8)timing->v_blank;
+    d[7] = (guint8)(timing->height >> 8 << 4 | timing->v_blank >> 8);
+    d[8] = H_FRONT;
+    d[9] = H_SYNC;
+    d[10] = V_FRONT << 4 | V_SYNC;
+    d[12] = (guint8)width_mm;
+    d[13] = (guint8)height_mm;
+    d[14] = (guint8)(width_mm >> 8 << 4 | height_mm >> 8);
+    d[17] = 0x1a; /* separate sync, horizontal positive */
+}
+
+/* A display descriptor, section 3.10.3. */
+static void write_descriptor(guint8 *d, guint8 tag, const char *text)
+{
+    d[3] = tag;
+    memset(d + 5, ' ', 13);
+    memcpy(d + 5, text, strlen(text));
+    d[5 + strlen(text)] = '\n';
+}
+
+static void write_range_limits(guint8 *d)
+{
+    static const guint8 limits[18] = { 0,   0, 0,    0xfd, 0,   50,  125, 30,  255,
+                                       255, 1, '\n', ' ',  ' ', ' ', ' ', ' ', ' ' };
+
+    memcpy(d, limits, sizeof limits);
+}
+
+static void write_base(guint8 *edid, const Timing *timing)
+{
+    static const guint8 header[8] = { 0, 255, 255, 255, 255, 255, 255, 0 };
+    /* sRGB, as section 3.7 encodes it. */
+    static const guint8 chromaticity[10] = { 0xee, 0x91, 0xa3, 0x54, 0x4c,
+                                             0x99, 0x26, 0x0f, 0x50, 0x54 };
+
+    memcpy(edid, header, sizeof header);
+    /* "SCN", five bits a letter. */
+    edid[8] = ('S' - '@') << 2 | ('C' - '@') >> 3;
+    edid[9] = (guint8)(('C' - '@') << 5 | ('N' - '@'));
+    edid[10] = 1;
+    edid[12] = 1;
+    edid[17] = 2026 - 1990;
+    edid[18] = 1;
+    edid[19] = 4;
+    edid[20] = 0xa5; /* digital, 8 bits a colour, DisplayPort */
+    edid[21] = (guint8)MIN(to_millimetres(timing->width) / 10, 255);
+    edid[22] = (guint8)MIN(to_millimetres(timing->height) / 10, 255);
+    edid[23] = 120;  /* gamma 2.2 */
+    edid[24] = 0x06; /* sRGB, the first timing is the preferred one */
+    memcpy(edid + 25, chromaticity, sizeof chromaticity);
+    memset(edid + 38, 1, 16); /* no standard timings */
+    write_detailed(edid + 54, timing);
+    write_range_limits(edid + 72);
+    write_descriptor(edid + 90, 0xfc, "Scancast");
+    write_descriptor(edid + 108, 0xff, "1");
+}
+
+static void put_le16(guint8 *to, guint value)
+{
+    to[0] = (guint8)value;
+    to[1] = (guint8)(value >> 8);
+}
+
+/* A DisplayID section with one type 1 detailed timing, whose numbers are all one less. */
+static void write_display_id(guint8 *block, const Timing *timing)
+{
+    guint8 *section = block + 1, *d = section + 7;
+    guint clock = timing->clock - 1;
+
+    block[0] = 0x70;
+    section[0] = 0x13; /* version 1.3 */
+    section[1] = 3 + 20;
+    section[2] = 0x04; /* a desktop display */
+    section[4] = 0x03; /* type 1 detailed timings */
+    section[6] = 20;
+    d[0] = (guint8)clock;
+    d[1] = (guint8)(clock >> 8);
+    d[2] = (guint8)(clock >> 16);
+    d[3] = 0x88; /* preferred, progressive */
+    put_le16(d + 4, timing->width - 1);
+    put_le16(d + 6, H_BLANK - 1);
+    put_le16(d + 8, H_FRONT - 1);
+    put_le16(d + 10, H_SYNC - 1);
+    put_le16(d + 12, timing->height - 1);
+    put_le16(d + 14, timing->v_blank - 1);
+    put_le16(d + 16, V_FRONT - 1);
+    put_le16(d + 18, V_SYNC - 1);
+    set_checksum(section, 5 + 3 + 20);
+    set_checksum(block, BLOCK);
+}
+
+gsize sc_edid_make(guint width, guint height, guint8 edid[SC_EDID_MAX_SIZE])
+{
+    Timing timing = make_timing(CLAMP(width, SC_EDID_MIN_DIMENSION, SC_EDID_MAX_DIMENSION),
+                                CLAMP(height, SC_EDID_MIN_DIMENSION, SC_EDID_MAX_DIMENSION));
+    gboolean fits = timing.width <= BASE_MAX_DIMENSION && timing.height <= BASE_MAX_DIMENSION &&
+                    timing.clock <= BASE_MAX_CLOCK;
+    Timing base = fits ? timing : make_timing(1920, 1080);
+
+    memset(edid, 0, SC_EDID_MAX_SIZE);
+    write_base(edid, &base);
+    if (!fits) {
+        edid[126] = 1;
+        edid[24] = 0x04; /* the extension has the preferred timing */
+        write_display_id(edid + BLOCK, &timing);
+    }
+    set_checksum(edid, BLOCK);
+    return fits ? BLOCK : 2 * BLOCK;
+}
