@@ -51,6 +51,8 @@ void guest_report_ready(const Guest *guest);
 void demo_run(Guest *guest);
 void tests_run_idle(Guest *guest);
 void tests_run_flip(Guest *guest);
+void tests_run_atomic(Guest *guest);
 void tests_run_dirty(Guest *guest);
 void tests_run_resize(Guest *guest);
+void tests_run_follow(Guest *guest);
 void tests_run_cursor(Guest *guest);

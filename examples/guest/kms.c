@@ -46,7 +46,7 @@ static void open_device(Kms *kms)
     report_fatal("open " DEVICE);
 }
 
-static void read_modes(Kms *kms)
+void kms_read_modes(Kms *kms)
 {
     struct drm_mode_get_connector connector = { .connector_id = kms->connector };
 
@@ -84,7 +84,7 @@ void kms_open(Kms *kms)
     }
     kms->crtc = crtcs[0];
     kms->connector = connectors[0];
-    read_modes(kms);
+    kms_read_modes(kms);
 }
 
 const struct drm_mode_modeinfo *kms_find_mode(const Kms *kms, int width, int height)

@@ -34,6 +34,9 @@ typedef struct {
 /* The first device, its first connector. */
 void kms_open(Kms *kms);
 
+/* Asks the display again for its modes, which may have changed. */
+void kms_read_modes(Kms *kms);
+
 /* The mode of that size; @width 0: the preferred one. NULL if there is none. */
 const struct drm_mode_modeinfo *kms_find_mode(const Kms *kms, int width, int height);
 

@@ -6,8 +6,10 @@
  *   scancast.mode=demo    moving picture, clock, what is typed, the pointer
  *   scancast.mode=idle    test picture of frame `first`, nothing moves
  *   scancast.mode=flip    a page flip for each frame
+ *   scancast.mode=atomic  the same by atomic commits, with out-fences
  *   scancast.mode=dirty   one buffer, changed rectangles are flushed
  *   scancast.mode=resize  another mode of the display for each frame
+ *   scancast.mode=follow  the mode that the display prefers, also when that changes
  *   scancast.mode=cursor  the hardware pointer moves and changes its shape
  *
  * What it tells on the console, a line each, after the word "guest":
@@ -40,9 +42,10 @@ static const struct {
     int fps; /* if not told */
     void (*run)(Guest *guest);
 } modes[] = {
-    { "demo", 30, demo_run },          { "idle", 0, tests_run_idle },
-    { "flip", 30, tests_run_flip },    { "dirty", 30, tests_run_dirty },
-    { "resize", 1, tests_run_resize }, { "cursor", 2, tests_run_cursor },
+    { "demo", 30, demo_run },           { "idle", 0, tests_run_idle },
+    { "flip", 30, tests_run_flip },     { "atomic", 30, tests_run_atomic },
+    { "follow", 10, tests_run_follow }, { "dirty", 30, tests_run_dirty },
+    { "resize", 1, tests_run_resize },  { "cursor", 2, tests_run_cursor },
 };
 
 static void read_option(Options *options, const char *word)

@@ -3,6 +3,7 @@
  * The modes that tests use: pictures of capture/pattern.h, so that whoever sees one can compare it.
  */
 #include "capture/pattern.h"
+#include "examples/guest/atomic.h"
 #include "examples/guest/guest.h"
 #include "examples/guest/report.h"
 
@@ -23,7 +24,7 @@ typedef struct {
     int shown;
 } Pair;
 
-static void flip_to(Guest *guest, Pair *pair, uint32_t number)
+static void draw_next(Pair *pair, uint32_t number)
 {
     int hidden = 1 - pair->shown;
     KmsBuffer *buffer = &pair->buffers[hidden];
@@ -33,10 +34,10 @@ static void flip_to(Guest *guest, Pair *pair, uint32_t number)
                    pair->numbers[hidden], number, rects);
     pair->numbers[hidden] = number;
     pair->shown = hidden;
-    kms_flip(&guest->kms, buffer);
 }
 
-void tests_run_flip(Guest *guest)
+/* @atomic: NULL for legacy flips. */
+static void run_flips(Guest *guest, Atomic *atomic)
 {
     uint32_t number = guest->options.first;
     Pair pair = { .numbers = { number, number } };
@@ -46,12 +47,32 @@ void tests_run_flip(Guest *guest)
     pattern_draw(pair.buffers[1].pixels, pair.buffers[1].stride, pair.buffers[1].width,
                  pair.buffers[1].height, number);
     pair.buffers[0] = guest_show(guest, guest->mode, number);
+    if (atomic != NULL) {
+        atomic_open(atomic, &guest->kms);
+    }
     guest_report_ready(guest);
     while (guest_next_frame(guest, &pacer)) {
-        flip_to(guest, &pair, number++);
+        draw_next(&pair, number++);
+        if (atomic != NULL) {
+            atomic_flip(atomic, &guest->kms, &pair.buffers[pair.shown]);
+        } else {
+            kms_flip(&guest->kms, &pair.buffers[pair.shown]);
+        }
     }
     report("frame %u", number - 1);
     guest_idle(guest);
+}
+
+void tests_run_flip(Guest *guest)
+{
+    run_flips(guest, NULL);
+}
+
+void tests_run_atomic(Guest *guest)
+{
+    Atomic atomic;
+
+    run_flips(guest, &atomic);
 }
 
 void tests_run_dirty(Guest *guest)
@@ -116,6 +137,32 @@ void tests_run_resize(Guest *guest)
         }
         report("mode %dx%d", mode->hdisplay, mode->vdisplay);
         report("frame %u", number++);
+    }
+    guest_idle(guest);
+}
+
+/* As a desktop does: the mode that the display prefers, whatever that becomes. */
+void tests_run_follow(Guest *guest)
+{
+    int width = guest->mode->hdisplay, height = guest->mode->vdisplay;
+    uint32_t number = guest->options.first;
+    KmsBuffer buffer = guest_show(guest, guest->mode, number);
+    Pacer pacer = { 0 };
+
+    guest_report_ready(guest);
+    while (guest_next_frame(guest, &pacer)) {
+        const struct drm_mode_modeinfo *mode;
+        KmsBuffer before = buffer;
+
+        kms_read_modes(&guest->kms);
+        mode = kms_find_mode(&guest->kms, 0, 0);
+        if (mode->hdisplay != width || mode->vdisplay != height) {
+            width = mode->hdisplay;
+            height = mode->vdisplay;
+            buffer = guest_show(guest, mode, ++number);
+            kms_destroy_buffer(&guest->kms, &before);
+            report("mode %dx%d", width, height);
+        }
     }
     guest_idle(guest);
 }
