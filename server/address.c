@@ -4,6 +4,7 @@
 #include "capture/error.h"
 #include "capture/unix-socket.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -125,6 +126,30 @@ char *sc_address_format(const struct sockaddr *name, socklen_t length)
         return g_strdup("unknown");
     }
     return g_strdup_printf(name->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+char *sc_address_format_host(const struct sockaddr *name, socklen_t length)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    struct sockaddr_in inet;
+    struct sockaddr_in6 inet6;
+
+    if (length >= sizeof inet && name->sa_family == AF_INET) {
+        memcpy(&inet, name, sizeof inet);
+        inet_ntop(AF_INET, &inet.sin_addr, text, sizeof text);
+        return g_strdup(text);
+    }
+    if (length >= sizeof inet6 && name->sa_family == AF_INET6) {
+        memcpy(&inet6, name, sizeof inet6);
+        if (IN6_IS_ADDR_V4MAPPED(&inet6.sin6_addr)) {
+            inet_ntop(AF_INET, inet6.sin6_addr.s6_addr + 12, text, sizeof text);
+            return g_strdup(text);
+        }
+        memset(inet6.sin6_addr.s6_addr + 8, 0, 8);
+        inet_ntop(AF_INET6, &inet6.sin6_addr, text, sizeof text);
+        return g_strconcat(text, "/64", NULL);
+    }
+    return sc_address_format(name, length);
 }
 
 int sc_address_listen(const char *address, char **bound, char **path, GError **error)

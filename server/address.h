@@ -23,4 +23,8 @@ int sc_address_listen(const char *address, char **bound, char **path, GError **e
 /* "192.0.2.1:4711", "[2001:db8::1]:4711", "unix" or "unknown". The caller's. */
 char *sc_address_format(const struct sockaddr *name, socklen_t length);
 
+/* Whom the address belongs to, as far as it can be told: "192.0.2.1", "2001:db8:1:2::/64" (a
+ * network of IPv6 is one party's), "unix" or "unknown". The caller's. */
+char *sc_address_format_host(const struct sockaddr *name, socklen_t length);
+
 G_END_DECLS

@@ -26,6 +26,8 @@ typedef struct {
 
 struct ScAudience {
     ScAudienceConfig config;
+    char *password;
+    gint64 password_expires;
     ScAudienceListener listener;
     gpointer data;
 
@@ -165,6 +167,7 @@ static void on_viewer_joined(ScViewer *viewer, gpointer data)
     client->has_joined = TRUE;
     client->id = ++audience->gone.joined;
     client->since = g_get_monotonic_time();
+    sc_listener_note_success(audience->connections, sc_viewer_get_peer(viewer));
     if (count_joined(audience) <= audience->config.max_viewers) {
         g_message("viewer %s: joins", sc_viewer_get_peer(viewer));
         tell_joined(audience, client);
@@ -270,8 +273,9 @@ static Client *add_client(ScAudience *audience, GError **error)
 {
     ScViewerConfig config = {
         .name = audience->config.name,
-        .password = audience->config.password,
+        .password = audience->password,
     };
+    g_autofree char *nobody_knows = NULL;
     guint n_joined = count_joined(audience);
     Client *client;
     ScViewer *viewer;
@@ -283,6 +287,15 @@ static Client *add_client(ScAudience *audience, GError **error)
     }
     if (audience->clients->len - n_joined >= MAX_STRANGERS) {
         remove_client(audience, find_oldest(audience, FALSE, NULL));
+    }
+    if (audience->password_expires > 0) {
+        gint64 left = (audience->password_expires - g_get_real_time()) / G_TIME_SPAN_SECOND;
+
+        if (left <= 0) {
+            config.password = nobody_knows = g_uuid_string_random();
+        } else {
+            config.password_seconds = MIN(left, G_MAXINT32);
+        }
     }
     viewer = sc_viewer_new(&config, &viewer_listener, audience, error);
     if (viewer == NULL) {
@@ -345,6 +358,8 @@ ScAudience *sc_audience_new(const ScAudienceConfig *config, const ScAudienceList
     };
 
     audience->config = *config;
+    audience->password = g_strdup(config->password);
+    audience->password_expires = config->password_expires;
     audience->listener = *listener;
     audience->data = data;
     audience->codecs = 1u << SC_CODEC_H264 | 1u << SC_CODEC_MJPEG;
@@ -366,6 +381,7 @@ void sc_audience_free(ScAudience *audience)
     }
     g_ptr_array_unref(audience->clients);
     sc_input_free(audience->input);
+    g_free(audience->password);
     sc_cursor_unref(audience->cursor);
     g_free(audience);
 }
@@ -386,6 +402,14 @@ void sc_audience_set_codecs(ScAudience *audience, guint codecs)
     for (guint i = 0; i < audience->clients->len; i++) {
         sc_viewer_set_codecs(((Client *)g_ptr_array_index(audience->clients, i))->viewer, codecs);
     }
+}
+
+void sc_audience_set_password(ScAudience *audience, const char *password, gint64 expires)
+{
+    g_return_if_fail(audience->password != NULL);
+    g_free(audience->password);
+    audience->password = g_strdup(password);
+    audience->password_expires = expires;
 }
 
 void sc_audience_send(ScAudience *audience, ScPacket *packet)

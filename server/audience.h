@@ -23,8 +23,9 @@ typedef struct {
     const char *name;   /* the VM's, which clients show */
     const char *listen; /* where, and with TLS; see server/listener.h */
     const char *tls_listen, *tls_cert, *tls_key, *tls_ca;
-    const char *password; /* 1 to 60 bytes; NULL: none asked for */
-    guint max_viewers;    /* at once; 1: a new one takes the place of the one before */
+    const char *password;    /* 1 to 60 bytes; NULL: none asked for */
+    gint64 password_expires; /* for new viewers; microseconds of g_get_real_time(); 0: never */
+    guint max_viewers;       /* at once; 1: a new one takes the place of the one before */
 } ScAudienceConfig;
 
 /* All mandatory but the last two. */
@@ -59,6 +60,9 @@ const char *sc_audience_get_tls_address(const ScAudience *audience);
 
 /* See sc_viewer_set_codecs(). */
 void sc_audience_set_codecs(ScAudience *audience, guint codecs);
+
+/* For viewers that come from now on; there must have been one before. Copied. */
+void sc_audience_set_password(ScAudience *audience, const char *password, gint64 expires);
 
 /* To everybody who shows its codec; they reference it. */
 void sc_audience_send(ScAudience *audience, ScPacket *packet);

@@ -7,6 +7,7 @@
 #include "server/address.h"
 #include "server/pace.h"
 #include "server/relay.h"
+#include "server/retries.h"
 #include "server/tls.h"
 
 #include <errno.h>
@@ -84,6 +85,7 @@ struct ScListener {
     GQueue waiting, linked, open;
     ScTimer *deadline_timer;
     ScPace pace;
+    ScRetries *retries; /* of those who do not know the password yet */
     ScTimer *pace_timer;
 };
 
@@ -139,25 +141,46 @@ static void on_deadline(gpointer data)
 
 /* Handing on */
 
+/* A new client may have tried too often. */
+static gint64 get_due(const Connection *connection, gint64 now)
+{
+    const ScListener *listener = connection->listener;
+
+    return connection->connection_id != 0 || listener->is_open
+               ? now
+               : sc_retries_get_start(listener->retries, connection->host, now);
+}
+
 static void update_pace(ScListener *listener)
 {
-    if (listener->linked.length > 0) {
-        sc_timer_set_at(listener->pace_timer,
-                        sc_pace_get_start(&listener->pace, g_get_monotonic_time()));
+    gint64 now = g_get_monotonic_time();
+    gint64 due = G_MAXINT64;
+
+    for (GList *item = listener->linked.head; item != NULL; item = item->next) {
+        due = MIN(due, get_due(item->data, now));
+    }
+    if (due < G_MAXINT64) {
+        sc_timer_set_at(listener->pace_timer, MAX(due, sc_pace_get_start(&listener->pace, now)));
     } else {
         sc_timer_cancel(listener->pace_timer);
     }
 }
 
-/* Of the host whose turn it is; a client that is known goes first: it has shown its ticket. */
+/* Of the host whose turn it is; a client that is known goes first: it has shown its ticket. NULL:
+ * all have to wait. */
 static Connection *choose_next(ScListener *listener)
 {
-    Connection *first = g_queue_peek_head(&listener->linked);
+    gint64 now = g_get_monotonic_time();
+    Connection *first = NULL;
 
     for (GList *item = listener->linked.head; item != NULL; item = item->next) {
         Connection *connection = item->data;
 
-        if (connection->connection_id != 0 && strcmp(connection->host, first->host) == 0) {
+        if (first == NULL && get_due(connection, now) <= now) {
+            first = connection;
+        }
+        if (first != NULL && connection->connection_id != 0 &&
+            strcmp(connection->host, first->host) == 0) {
             return connection;
         }
     }
@@ -187,23 +210,34 @@ static gint64 get_thread_time(void)
     return now.tv_sec * G_TIME_SPAN_SECOND + now.tv_nsec / 1000;
 }
 
+static void hand_on(ScListener *listener, Connection *connection)
+{
+    g_autoptr(GError) error = NULL;
+    int fd = sc_relay_open(connection->relay, &error);
+
+    if (fd < 0) {
+        g_warning("%s", error->message);
+        connection_free(connection);
+        return;
+    }
+    connection_enqueue(connection, &listener->open);
+    end_turn(listener, connection->host);
+    if (connection->connection_id == 0 && !listener->is_open) {
+        sc_retries_note(listener->retries, connection->host, g_get_monotonic_time());
+    }
+    listener->func(fd, connection->connection_id, connection->peer, listener->data);
+}
+
 static void on_pace(gpointer data)
 {
     ScListener *listener = data;
     gint64 before = get_thread_time();
-    g_autoptr(GError) error = NULL;
     Connection *connection = choose_next(listener);
-    int fd = sc_relay_open(connection->relay, &error);
 
-    connection_enqueue(connection, &listener->open);
-    end_turn(listener, connection->host);
-    if (fd >= 0) {
-        listener->func(fd, connection->connection_id, connection->peer, listener->data);
-    } else {
-        g_warning("%s", error->message);
-        connection_free(connection);
+    if (connection != NULL) {
+        hand_on(listener, connection);
+        sc_pace_charge(&listener->pace, g_get_monotonic_time(), get_thread_time() - before);
     }
-    sc_pace_charge(&listener->pace, g_get_monotonic_time(), get_thread_time() - before);
     update_pace(listener);
 }
 
@@ -212,7 +246,15 @@ static void on_linked(ScRelay *relay, guint32 connection_id, gpointer data)
     Connection *connection = data;
     ScListener *listener = connection->listener;
 
+    gint64 now = g_get_monotonic_time();
+    gint64 delay;
+
     connection->connection_id = connection_id;
+    delay = get_due(connection, now) - now;
+    if (delay > 0) {
+        g_message("viewer %s: waits %.0f s, after too many attempts of %s without the password",
+                  connection->peer, (double)delay / G_TIME_SPAN_SECOND, connection->host);
+    }
     connection_enqueue(connection, &listener->linked);
     update_deadline(listener);
     update_pace(listener);
@@ -353,7 +395,6 @@ static void add_connection(Port *port, int fd, const struct sockaddr *name, sock
     g_autoptr(GSocket) socket = g_socket_new_from_fd(fd, &error);
     g_autoptr(GSocketConnection) stream = NULL;
     Connection *connection;
-    const char *colon = strrchr(peer, ':');
 
     if (socket == NULL) {
         g_warning("cannot serve %s: %s", peer, error->message);
@@ -368,7 +409,7 @@ static void add_connection(Port *port, int fd, const struct sockaddr *name, sock
     connection = g_new0(Connection, 1);
     connection->listener = listener;
     connection->socket = g_steal_pointer(&socket);
-    connection->host = colon != NULL ? g_strndup(peer, colon - peer) : g_strdup(peer);
+    connection->host = sc_address_format_host(name, length);
     connection->peer = g_steal_pointer(&peer);
     connection->deadline = g_get_monotonic_time() + LINK_TIMEOUT;
     connection_enqueue(connection, &listener->waiting);
@@ -456,6 +497,7 @@ ScListener *sc_listener_new(const ScListenerConfig *config, ScListenerFunc func,
     listener->deadline_timer = sc_timer_new(on_deadline, listener);
     listener->pause_timer = sc_timer_new(on_pause_over, listener);
     listener->pace_timer = sc_timer_new(on_pace, listener);
+    listener->retries = sc_retries_new();
     listener->tls.is_tls = TRUE;
     if (config->tls_address != NULL) {
         listener->certificate =
@@ -492,6 +534,7 @@ void sc_listener_free(ScListener *listener)
     sc_timer_free(listener->deadline_timer);
     sc_timer_free(listener->pause_timer);
     sc_timer_free(listener->pace_timer);
+    sc_retries_free(listener->retries);
     g_free(listener);
 }
 
@@ -503,4 +546,17 @@ const char *sc_listener_get_address(const ScListener *listener)
 const char *sc_listener_get_tls_address(const ScListener *listener)
 {
     return listener->tls.address;
+}
+
+void sc_listener_note_success(ScListener *listener, const char *peer)
+{
+    for (GList *item = listener->open.head; item != NULL; item = item->next) {
+        const Connection *connection = item->data;
+
+        if (strcmp(connection->peer, peer) == 0) {
+            sc_retries_forgive(listener->retries, connection->host);
+            update_pace(listener);
+            return;
+        }
+    }
 }

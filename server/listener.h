@@ -6,11 +6,12 @@
  * Thread:  the owner thread; the callback runs from the main loop.
  *          TLS handshakes run in threads of GLib, one each, which touch nothing else.
  * Hostile: a connection that does not send a valid link message within 10 s, TLS handshake
- *          included, is closed. At most 64 may be on the way to the callback; above that, the host
- * with the most of them loses its oldest. Pace:    libspice-server makes an RSA key for every
- * connection, before any authentication (33 ms on a slow core). So connections are handed on one by
- * one, after the first few only in a quarter of the thread's time, and in turns among the hosts
- * that wait.
+ *          included, is closed. At most 64 may be on the way to the callback; above that, the
+ *          host with the most of them loses its oldest.
+ * Pace:    libspice-server makes an RSA key for every connection, before any authentication (33 ms
+ *          on a slow core). So connections are handed on one by one, after the first few only in a
+ *          quarter of the thread's time, and in turns among the hosts that wait. New clients also
+ *          wait as server/retries.h says, unless no password is needed.
  */
 #pragma once
 
@@ -47,5 +48,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScListener, sc_listener_free)
  * Valid as long as @listener. */
 const char *sc_listener_get_address(const ScListener *listener);
 const char *sc_listener_get_tls_address(const ScListener *listener);
+
+/* The client whose connection came from @peer knows the password. */
+void sc_listener_note_success(ScListener *listener, const char *peer);
 
 G_END_DECLS

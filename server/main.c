@@ -19,6 +19,8 @@ enum { EXIT_CLEAN = 0, EXIT_RUNTIME = 1, EXIT_USAGE = 2 };
 
 typedef struct {
     GMainLoop *loop;
+    ScServer *server;
+    const char *password_file; /* NULL: none */
     int status;
 } Program;
 
@@ -37,6 +39,22 @@ static void on_lost(const char *reason, gpointer data)
     g_printerr("scancast: the source is lost: %s\n", reason);
     program->status = EXIT_RUNTIME;
     g_main_loop_quit(program->loop);
+}
+
+/* SIGHUP. Without a good password in the file the old one stays. */
+static gboolean on_reload(gpointer data)
+{
+    Program *program = data;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ScPassword) password = sc_password_read(program->password_file, &error);
+
+    if (password != NULL) {
+        sc_server_set_password(program->server, password);
+        g_message("the password was read again");
+    } else {
+        g_warning("the password stays as it was: %s", error->message);
+    }
+    return G_SOURCE_CONTINUE;
 }
 
 static int fail(const GError *error)
@@ -73,19 +91,25 @@ static int run(const ScOptions *options)
     Program program = { .loop = loop, .status = EXIT_CLEAN };
     g_autoptr(GError) error = NULL;
     g_autoptr(ScServer) server = sc_server_new(options, on_lost, &program, &error);
-    guint signals[2];
+    guint signals[2], reload_id = 0;
 
     if (server == NULL) {
         return fail(error);
     }
     signals[0] = g_unix_signal_add(SIGINT, on_signal, &program);
     signals[1] = g_unix_signal_add(SIGTERM, on_signal, &program);
+    program.server = server;
+    program.password_file = options->password_file;
+    if (options->password_file != NULL) {
+        reload_id = g_unix_signal_add(SIGHUP, on_reload, &program);
+    }
     print_addresses(server);
 
     g_main_loop_run(loop);
 
     g_source_remove(signals[0]);
     g_source_remove(signals[1]);
+    g_clear_handle_id(&reload_id, g_source_remove);
     return program.status;
 }
 

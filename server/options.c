@@ -14,11 +14,8 @@
  * draw into the buffer again; stay safely below. */
 #define DEFAULT_FENCE_DEADLINE_MS 40
 
-#define MAX_PASSWORD_LENGTH 60 /* SPICE_MAX_PASSWORD_LENGTH, <spice/protocol.h> */
-
 /* What GOption fills in, before it is checked. */
 typedef struct {
-    char *password_file;
     char *encoder;
     int bitrate, max_fps, max_viewers, fence_deadline_ms;
     char **rest;
@@ -52,7 +49,7 @@ static gboolean parse_arguments(ScOptions *options, RawOptions *raw, int *argc, 
           "its private key (default: in the file of the certificate)", "FILE" },
         { "tls-ca", 0, 0, G_OPTION_ARG_FILENAME, &options->tls_ca,
           "the certificate of who issued it, sent to viewers too", "FILE" },
-        { "password-file", 0, 0, G_OPTION_ARG_FILENAME, &raw->password_file,
+        { "password-file", 0, 0, G_OPTION_ARG_FILENAME, &options->password_file,
           "viewers must know the first line of FILE", "FILE" },
         { "encoder", 0, 0, G_OPTION_ARG_STRING, &raw->encoder,
           "auto, va, software, or elements of GStreamer: raw video in, H.264 out",
@@ -114,24 +111,12 @@ static gboolean check_numbers(ScOptions *options, const RawOptions *raw, GError 
     return TRUE;
 }
 
-static gboolean read_password(ScOptions *options, const char *file, GError **error)
+static gboolean read_password(ScOptions *options, GError **error)
 {
-    g_autofree char *text = NULL;
-
-    if (!g_file_get_contents(file, &text, NULL, error)) {
-        g_prefix_error(error, "--password-file: ");
-        return FALSE;
+    if (options->password_file != NULL) {
+        options->password = sc_password_read(options->password_file, error);
     }
-    text[strcspn(text, "\r\n")] = '\0';
-    if (text[0] == '\0' || strlen(text) > MAX_PASSWORD_LENGTH) {
-        g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
-                    "--password-file: the first line of '%s' must hold 1 to %d bytes, which is "
-                    "what SPICE allows",
-                    file, MAX_PASSWORD_LENGTH);
-        return FALSE;
-    }
-    options->password = g_steal_pointer(&text);
-    return TRUE;
+    return options->password_file == NULL || options->password != NULL;
 }
 
 static gboolean check_tls(ScOptions *options, GError **error)
@@ -195,8 +180,7 @@ static gboolean check_options(ScOptions *options, const RawOptions *raw, GError 
     }
     return check_numbers(options, raw, error) &&
            (options->print_capabilities || check_rest(options, raw->rest, error)) &&
-           check_tls(options, error) &&
-           (raw->password_file == NULL || read_password(options, raw->password_file, error));
+           check_tls(options, error) && read_password(options, error);
 }
 
 ScOptions *sc_options_parse(int *argc, char ***argv, GError **error)
@@ -211,7 +195,6 @@ ScOptions *sc_options_parse(int *argc, char ***argv, GError **error)
     gboolean good =
         parse_arguments(options, &raw, argc, argv, error) && check_options(options, &raw, error);
 
-    g_free(raw.password_file);
     g_free(raw.encoder);
     g_strfreev(raw.rest);
     return good ? g_steal_pointer(&options) : NULL;
@@ -229,7 +212,8 @@ void sc_options_free(ScOptions *options)
     g_free(options->tls_cert);
     g_free(options->tls_key);
     g_free(options->tls_ca);
-    g_free(options->password);
+    g_free(options->password_file);
+    sc_password_free(options->password);
     g_free(options->encoder_description);
     g_free(options->render_node);
     g_free(options->metrics);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "encoder/encoder.h"
+#include "server/password.h"
 
 G_BEGIN_DECLS
 
@@ -16,8 +17,9 @@ typedef struct {
     char *listen; /* NULL: only with TLS */
     char *tls_listen; /* NULL: no TLS, and the following are NULL too */
     char *tls_cert, *tls_key;
-    char *tls_ca;   /* may be NULL */
-    char *password; /* what is in --password-file without the line's end; NULL: none asked for */
+    char *tls_ca; /* may be NULL */
+    char *password_file;
+    ScPassword *password; /* what was in that file; NULL: none asked for */
     ScEncoderKind encoder_kind;
     char *encoder_description; /* SC_ENCODER_CUSTOM only */
     char *render_node;         /* NULL: the best one */

@@ -197,7 +197,8 @@ ScServer *sc_server_new(const ScOptions *options, ScServerLostFunc lost, gpointe
         .tls_cert = options->tls_cert,
         .tls_key = options->tls_key,
         .tls_ca = options->tls_ca,
-        .password = options->password,
+        .password = options->password != NULL ? options->password->text : NULL,
+        .password_expires = options->password != NULL ? options->password->expires : 0,
         .max_viewers = options->max_viewers,
     };
     ScHeadConfig head = {
@@ -242,6 +243,11 @@ void sc_server_free(ScServer *server)
     sc_timer_free(server->stats);
     g_array_unref(server->rate_viewers);
     g_free(server);
+}
+
+void sc_server_set_password(ScServer *server, const ScPassword *password)
+{
+    sc_audience_set_password(server->audience, password->text, password->expires);
 }
 
 const char *sc_server_get_address(const ScServer *server)

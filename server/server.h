@@ -29,4 +29,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScServer, sc_server_free)
 const char *sc_server_get_address(const ScServer *server);
 const char *sc_server_get_tls_address(const ScServer *server);
 
+/* For viewers that come from now on; only where the options had one. */
+void sc_server_set_password(ScServer *server, const ScPassword *password);
+
 G_END_DECLS

@@ -315,7 +315,8 @@ static gboolean set_up_server(ScViewer *viewer, const ScViewerConfig *config, GE
     if (config->password == NULL) {
         spice_server_set_noauth(viewer->server);
     } else if (config->password[0] == '\0' ||
-               spice_server_set_ticket(viewer->server, config->password, 0, FALSE, FALSE) != 0) {
+               spice_server_set_ticket(viewer->server, config->password,
+                                       (int)config->password_seconds, FALSE, FALSE) != 0) {
         g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
                     "the password has %zu bytes; SPICE allows 1 to %d", strlen(config->password),
                     SPICE_MAX_PASSWORD_LENGTH);

@@ -55,8 +55,9 @@ typedef struct {
 } ScViewerListener;
 
 typedef struct {
-    const char *name;     /* the VM's name that clients show; copied */
-    const char *password; /* 1 to 60 bytes (SPICE_MAX_PASSWORD_LENGTH); NULL: none; copied */
+    const char *name;       /* the VM's name that clients show; copied */
+    const char *password;   /* 1 to 60 bytes (SPICE_MAX_PASSWORD_LENGTH); NULL: none; copied */
+    guint password_seconds; /* how long it is good; 0: always */
 } ScViewerConfig;
 
 /* Every member of @listener is mandatory; it is copied. The pointer is SC_POINTER_RELATIVE and

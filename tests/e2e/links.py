@@ -4,7 +4,9 @@
 
 import os
 import shutil
+import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -210,6 +212,75 @@ class WebSockets(LinkCase):
             self.assertIn("101 Switching Protocols", answer)
             connection.sendall(frame(b"ping", 9))
             self.assertEqual(receive_frame(connection), (10, b"ping"))
+
+
+class Passwords(LinkCase):
+    def test_expired(self):
+        file = self.password_file("open sesame", "expires=2001-01-01T00:00:00Z")
+        scancast = self.start_scancast(f"--password-file={file}", SOURCE)
+        client = self.start_client(scancast, "--password=open sesame")
+        client.wait_for(r"^error channel=main reason=auth")
+        self.assertEqual(client.wait(), 1)
+
+    def test_not_yet_expired(self):
+        file = self.password_file("open sesame", "expires=2999-01-01T00:00:00Z")
+        scancast = self.start_scancast(f"--password-file={file}", SOURCE)
+        self.assert_shows(self.start_client(scancast, "--password=open sesame"))
+
+    def test_read_again(self):
+        file = self.password_file("old")
+        scancast = self.start_scancast(f"--password-file={file}", SOURCE)
+        first = self.start_client(scancast, "--password=old")
+        self.assert_shows(first, 3)
+        self.password_file("new")
+        scancast.signal(signal.SIGHUP)
+        scancast.wait_for("password was read again")
+        self.assert_shows(self.start_client(scancast, "--password=new"))
+        second = self.start_client(scancast, "--password=old")
+        second.wait_for(r"^error channel=main reason=auth")
+        first.wait_for(r"^frame ", first.mark())
+
+        since = scancast.mark()
+        self.password_file("")
+        scancast.signal(signal.SIGHUP)
+        scancast.wait_for("password stays as it was", since)
+        self.assert_shows(self.start_client(scancast, "--password=new"))
+
+    def test_guessing_is_slow(self):
+        file = self.password_file("open sesame")
+        scancast = self.start_scancast(f"--password-file={file}", SOURCE)
+        begin = time.monotonic()
+        for guess in range(5):
+            client = self.start_client(scancast, f"--password={guess}")
+            client.wait_for(r"^error channel=main reason=auth")
+            client.stop()
+        self.assertGreaterEqual(time.monotonic() - begin, 1 + 2)
+        scancast.wait_for(r"waits \d+ s, after too many attempts of 127\.0\.0\.1")
+        # It is late, but it gets in; and then its host is no longer suspected.
+        self.assert_shows(self.start_client(scancast, "--password=open sesame"))
+        since = scancast.mark()
+        self.assert_shows(self.start_client(scancast, "--password=open sesame"))
+        self.assertEqual(scancast.find_all("too many attempts", since), [])
+
+    def test_nothing_passes_before_authentication(self):
+        """Input, and whatever starts an encoder, sent instead of a password."""
+        file = self.password_file("open sesame")
+        scancast = self.start_scancast("--stats", f"--password-file={file}", SOURCE)
+        link = b"REDQ" + struct.pack("<III", 2, 2, 22) + struct.pack("<IBBIIII", 0, 1, 0, 1, 0, 18, 9)
+        key = bytes.fromhex("650004000000 1e000000")
+        for count in range(1, 4):
+            with connect(scancast.address) as connection:
+                connection.sendall(link + struct.pack("<I", 1))
+                connection.sendall((key * 50)[: 100 * count])
+                connection.settimeout(1)
+                try:
+                    assert_closed(connection)
+                except TimeoutError:
+                    pass
+        self.assertEqual(scancast.stop(), 0)
+        last = scancast.find_all(r"^stats: ")[-1].string
+        self.assertRegex(last, r"\bpackets=0\b")
+        self.assertEqual(scancast.find_all(r"viewer \S+: (joins|shows)|encoding"), [])
 
 
 if __name__ == "__main__":

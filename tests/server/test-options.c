@@ -114,7 +114,8 @@ static void test_password_file(void)
     line = g_strdup_printf("--password-file='%s' pattern", file);
     options = parse(line, &error);
     g_assert_no_error(error);
-    g_assert_cmpstr(options->password, ==, "open sesame");
+    g_assert_cmpstr(options->password->text, ==, "open sesame");
+    g_assert_cmpint(options->password->expires, ==, 0);
     g_clear_pointer(&options, sc_options_free);
 
     g_assert_true(g_file_set_contents(

@@ -255,6 +255,33 @@ static void test_half_channel(void)
     g_assert_cmpuint(count_entries("/proc/self/fd"), <, fds);
 }
 
+/* Who knows the id of a viewer, but not the password, and does not wait for an answer. */
+static void test_input_without_password(void)
+{
+    static const char *const options[] = { "--password=correct horse", NULL };
+    static const guint8 key[] = { 0x65, 0, 4, 0, 0, 0, 0x1e, 0, 0, 0 };
+    g_autoptr(Harness) harness = harness_new(NULL, "correct horse");
+    ProbeChild *probe = harness_probe(harness, options);
+    Served *served = harness_wait_ready(harness, 0);
+    guint8 bytes[128 + 20 * sizeof key] = { 0 };
+    int fd = connect_raw(harness);
+
+    for (gsize i = 128; i < sizeof bytes; i++) {
+        bytes[i] = key[(i - 128) % sizeof key];
+    }
+    send_header(fd, sc_viewer_get_connection_id(served->viewer), SPICE_CHANNEL_INPUTS);
+    wait_answer(fd);
+    send(fd, bytes, sizeof bytes, MSG_NOSIGNAL);
+    wait_cut_off(fd);
+    close(fd);
+    g_assert_cmpstr(served->input->str, ==, "");
+
+    /* Who knows it still gets through. */
+    probe_wait_inputs(probe);
+    probe_tell(probe, "key 30");
+    HARNESS_WAIT(strstr(served->input->str, "key=30,0") != NULL);
+}
+
 static void test_many_connections(void)
 {
     g_autoptr(Harness) harness = harness_new(NULL, NULL);
@@ -324,6 +351,7 @@ int main(int argc, char *argv[])
     g_test_add_data_func("/viewer/memory/large", GSIZE_TO_POINTER(3 << 20), test_memory);
     g_test_add_func("/viewer/hostile/half-handshakes", test_half_handshakes);
     g_test_add_func("/viewer/hostile/half-channel", test_half_channel);
+    g_test_add_func("/viewer/hostile/input-without-password", test_input_without_password);
     g_test_add_func("/viewer/hostile/many-connections", test_many_connections);
     g_test_add_func("/viewer/hostile/garbage", test_garbage);
     return g_test_run();
