@@ -274,6 +274,7 @@ static Client *add_client(ScAudience *audience, GError **error)
     ScViewerConfig config = {
         .name = audience->config.name,
         .password = audience->password,
+        .sasl = audience->config.sasl,
     };
     g_autofree char *nobody_knows = NULL;
     guint n_joined = count_joined(audience);
@@ -354,7 +355,8 @@ ScAudience *sc_audience_new(const ScAudienceConfig *config, const ScAudienceList
         .tls_cert = config->tls_cert,
         .tls_key = config->tls_key,
         .tls_ca = config->tls_ca,
-        .is_open = config->password == NULL,
+        .is_open = config->password == NULL && !config->sasl,
+        .sasl = config->sasl,
     };
 
     audience->config = *config;

@@ -24,6 +24,7 @@ typedef struct {
     const char *listen; /* where, and with TLS; see server/listener.h */
     const char *tls_listen, *tls_cert, *tls_key, *tls_ca;
     const char *password;    /* 1 to 60 bytes; NULL: none asked for */
+    gboolean sasl;           /* viewers authenticate by SASL instead; not with TLS */
     gint64 password_expires; /* for new viewers; microseconds of g_get_real_time(); 0: never */
     guint max_viewers;       /* at once; 1: a new one takes the place of the one before */
 } ScAudienceConfig;

@@ -32,6 +32,7 @@ typedef enum {
     STATE_TICKET,
     STATE_HEADER,
     STATE_BODY,
+    STATE_SASL, /* and whatever comes after it */
 } State;
 
 /* What must hold before a message may come. */
@@ -82,6 +83,7 @@ struct ScGuard {
     gsize size, wanted;              /* how much of it is there, and how much shall be */
     gsize skip;                      /* bytes of a ticket or body still to come */
 
+    gboolean sasl;
     gboolean is_linked;
     guint32 connection_id;
     int channel;
@@ -200,6 +202,9 @@ static gboolean take_link_message(ScGuard *guard, GError **error)
     guard->has_mini_header =
         has_common_capability(&message, guard->piece, SPICE_COMMON_CAP_MINI_HEADER);
     guard->is_linked = TRUE;
+    if (guard->sasl && !guard->has_auth_selection) {
+        return refuse(error, "a client that cannot authenticate by SASL");
+    }
     if (guard->has_auth_selection) {
         collect(guard, STATE_AUTH_MECHANISM, sizeof(SpiceLinkAuthMechanism));
     } else {
@@ -214,10 +219,11 @@ static gboolean take_auth_mechanism(ScGuard *guard, GError **error)
 
     memcpy(&mechanism, guard->piece, sizeof mechanism);
     /* libspice-server would do SASL whether it was switched on or not. */
-    if (GUINT32_FROM_LE(mechanism.auth_mechanism) != SPICE_COMMON_CAP_AUTH_SPICE) {
+    if (GUINT32_FROM_LE(mechanism.auth_mechanism) !=
+        (guard->sasl ? SPICE_COMMON_CAP_AUTH_SASL : SPICE_COMMON_CAP_AUTH_SPICE)) {
         return refuse(error, "a way to authenticate that is not offered");
     }
-    skip(guard, STATE_TICKET, TICKET_SIZE);
+    skip(guard, guard->sasl ? STATE_SASL : STATE_TICKET, TICKET_SIZE);
     return TRUE;
 }
 
@@ -284,15 +290,17 @@ static gboolean take_piece(ScGuard *guard, GError **error)
         return take_header(guard, error);
     case STATE_TICKET:
     case STATE_BODY:
+    case STATE_SASL:
         break;
     }
     g_return_val_if_reached(FALSE);
 }
 
-ScGuard *sc_guard_new(void)
+ScGuard *sc_guard_new(gboolean sasl)
 {
     ScGuard *guard = g_new0(ScGuard, 1);
 
+    guard->sasl = sasl;
     collect(guard, STATE_LINK_HEADER, sizeof(SpiceLinkHeader));
     return guard;
 }
@@ -306,7 +314,7 @@ gboolean sc_guard_check(ScGuard *guard, const guint8 *bytes, gsize size, GError 
 {
     const guint8 *end = bytes + size;
 
-    while (bytes < end) {
+    while (bytes < end && guard->state != STATE_SASL) {
         gsize there = end - bytes;
         gsize used;
 

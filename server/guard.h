@@ -21,7 +21,10 @@ G_BEGIN_DECLS
 
 typedef struct ScGuard ScGuard;
 
-ScGuard *sc_guard_new(void);
+/* @sasl: clients authenticate by SASL, not by a ticket. What they send for that is left to
+ * libspice-server, and what comes after it is encrypted by SASL (libspice-server insists on it), so
+ * it cannot be judged: with SASL, only who has authenticated can do libspice-server harm. */
+ScGuard *sc_guard_new(gboolean sasl);
 /* NULL is ignored. */
 void sc_guard_free(ScGuard *guard);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScGuard, sc_guard_free)

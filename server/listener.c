@@ -74,7 +74,7 @@ typedef struct {
 struct ScListener {
     ScListenerFunc func;
     gpointer data;
-    gboolean is_open;
+    gboolean is_open, sasl;
 
     Port plain, tls;
     GTlsCertificate *certificate; /* NULL without TLS */
@@ -338,6 +338,7 @@ static void start_relay(Connection *connection, GIOStream *stream)
         .socket = connection->socket,
         .peer = connection->peer,
         .is_open = connection->listener->is_open,
+        .sasl = connection->listener->sasl,
     };
 
     connection->relay = sc_relay_new(&config, &relay_listener, connection);
@@ -490,6 +491,7 @@ ScListener *sc_listener_new(const ScListenerConfig *config, ScListenerFunc func,
     listener->func = func;
     listener->data = data;
     listener->is_open = config->is_open;
+    listener->sasl = config->sasl;
     g_queue_init(&listener->waiting);
     g_queue_init(&listener->linked);
     g_queue_init(&listener->open);

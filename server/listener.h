@@ -33,6 +33,7 @@ typedef struct {
     const char *tls_address;                 /* for TLS; NULL: none */
     const char *tls_cert, *tls_key, *tls_ca; /* files, as in server/tls.h */
     gboolean is_open;                        /* clients need no password */
+    gboolean sasl;                           /* they authenticate by SASL; not with TLS */
 } ScListenerConfig;
 
 /* One address at least; @config is copied as far as it is needed. The errors say what to do. */

@@ -51,6 +51,8 @@ static gboolean parse_arguments(ScOptions *options, RawOptions *raw, int *argc, 
           "the certificate of who issued it, sent to viewers too", "FILE" },
         { "password-file", 0, 0, G_OPTION_ARG_FILENAME, &options->password_file,
           "viewers must know the first line of FILE", "FILE" },
+        { "sasl", 0, 0, G_OPTION_ARG_NONE, &options->sasl,
+          "viewers authenticate by SASL (settings: /etc/sasl2/scancast.conf)", NULL },
         { "encoder", 0, 0, G_OPTION_ARG_STRING, &raw->encoder,
           "auto, va, software, or elements of GStreamer: raw video in, H.264 out",
           "KIND|DESCRIPTION" },
@@ -119,6 +121,22 @@ static gboolean read_password(ScOptions *options, GError **error)
     return options->password_file == NULL || options->password != NULL;
 }
 
+static gboolean check_sasl(const ScOptions *options, GError **error)
+{
+    if (options->sasl && options->tls_listen != NULL) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
+                    "--sasl: not with --tls-port, where SPICE clients expect the server to know "
+                    "of TLS and libspice-server does not; SASL encrypts by itself");
+        return FALSE;
+    }
+    if (options->sasl && options->password_file != NULL) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
+                    "--sasl: not with --password-file; SASL knows the passwords");
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean check_tls(ScOptions *options, GError **error)
 {
     if (options->tls_listen == NULL) {
@@ -180,7 +198,7 @@ static gboolean check_options(ScOptions *options, const RawOptions *raw, GError 
     }
     return check_numbers(options, raw, error) &&
            (options->print_capabilities || check_rest(options, raw->rest, error)) &&
-           check_tls(options, error) && read_password(options, error);
+           check_tls(options, error) && check_sasl(options, error) && read_password(options, error);
 }
 
 ScOptions *sc_options_parse(int *argc, char ***argv, GError **error)

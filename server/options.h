@@ -19,6 +19,7 @@ typedef struct {
     char *tls_cert, *tls_key;
     char *tls_ca; /* may be NULL */
     char *password_file;
+    gboolean sasl;        /* then there is no password, and no TLS */
     ScPassword *password; /* what was in that file; NULL: none asked for */
     ScEncoderKind encoder_kind;
     char *encoder_description; /* SC_ENCODER_CUSTOM only */

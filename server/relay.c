@@ -4,11 +4,13 @@
 #include "capture/error.h"
 #include "capture/timer.h"
 #include "server/guard.h"
+#include "server/pair.h"
 #include "server/splitter.h"
 #include "server/websocket.h"
 
 #include <errno.h>
 #include <glib-unix.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,12 +23,6 @@ G_STATIC_ASSERT(UP_SIZE > SC_GUARD_MAX_LINK);
 
 #define DOWN_SIZE (16 * 1024)
 G_STATIC_ASSERT(DOWN_SIZE - SC_WEBSOCKET_MAX_HEADER < 65536);
-
-/* What the kernel may hold between libspice-server and us, each way (it doubles the number, for its
- * own use). What is in there is delay that the viewer's queue does not see, and once it is full it
- * takes no more until most of it is gone: pieces too large for server/rate.h to see what the
- * network carries. */
-#define PAIR_BUFFER_SIZE (16 * 1024)
 
 /* What libspice-server writes should leave at once, before other work is begun. */
 #define DOWN_PRIORITY G_PRIORITY_HIGH
@@ -50,6 +46,7 @@ struct ScRelay {
     GSocket *socket;
     char *peer;
     gboolean is_open_to_all;
+    gboolean has_sasl;
     gboolean has_tls;
     ScSplitter splitter; /* with TLS, of what libspice-server sends */
     gsize piece;         /* how much of what goes down next goes together; 0: not known yet */
@@ -433,8 +430,8 @@ static void watch_fd(ScRelay *relay)
     if (relay->fd < 0 || relay->fd_hung_up || buffer_is_empty(&relay->down)) {
         unwatch(&relay->fd_hangup);
     } else if (relay->fd_hangup == NULL) {
-        relay->fd_hangup = watch(g_unix_fd_source_new(relay->fd, G_IO_HUP), G_PRIORITY_DEFAULT,
-                                 G_SOURCE_FUNC(on_fd_hangup), relay);
+        relay->fd_hangup = watch(g_unix_fd_source_new(relay->fd, G_IO_HUP | POLLRDHUP),
+                                 G_PRIORITY_DEFAULT, G_SOURCE_FUNC(on_fd_hangup), relay);
     }
     if (relay->fd < 0 || relay->fd_deaf || buffer_is_empty(&relay->up)) {
         unwatch(&relay->fd_writable);
@@ -471,9 +468,10 @@ ScRelay *sc_relay_new(const ScRelayConfig *config, const ScRelayListener *listen
     relay->socket = g_object_ref(config->socket);
     relay->peer = g_strdup(config->peer);
     relay->is_open_to_all = config->is_open;
+    relay->has_sasl = config->sasl;
     relay->has_tls = G_IS_TLS_CONNECTION(config->stream);
     relay->request = g_string_new(NULL);
-    relay->guard = sc_guard_new();
+    relay->guard = sc_guard_new(config->sasl);
     relay->fd = -1;
     relay->up.bytes = g_malloc(UP_SIZE);
     relay->linger_timer = sc_timer_new(on_linger_over, relay);
@@ -501,17 +499,13 @@ void sc_relay_free(ScRelay *relay)
 
 int sc_relay_open(ScRelay *relay, GError **error)
 {
-    const int size = PAIR_BUFFER_SIZE;
     int pair[2];
 
     g_return_val_if_fail(relay->is_linked && !relay->is_open, -1);
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
-        g_set_error(error, SC_ERROR, SC_ERROR_FAILED, "cannot serve viewer %s: socketpair: %s",
+    if (!sc_pair_new(relay->has_sasl, pair)) {
+        g_set_error(error, SC_ERROR, SC_ERROR_FAILED, "cannot serve viewer %s: sockets: %s",
                     relay->peer, g_strerror(errno));
         return -1;
-    }
-    for (guint i = 0; i < G_N_ELEMENTS(pair); i++) {
-        setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
     }
     relay->is_open = TRUE;
     sc_splitter_init(&relay->splitter, sc_guard_has_mini_header(relay->guard));

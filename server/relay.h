@@ -36,6 +36,7 @@ typedef struct {
     GSocket *socket;   /* below it; referenced, and closed at the end */
     const char *peer;  /* for logs; copied */
     gboolean is_open;  /* clients need no password: see server/websocket.h */
+    gboolean sasl;     /* see server/guard.h */
 } ScRelayConfig;
 
 /* Both members of @listener are mandatory; it is copied. */

@@ -198,6 +198,7 @@ ScServer *sc_server_new(const ScOptions *options, ScServerLostFunc lost, gpointe
         .tls_key = options->tls_key,
         .tls_ca = options->tls_ca,
         .password = options->password != NULL ? options->password->text : NULL,
+        .sasl = options->sasl,
         .password_expires = options->password != NULL ? options->password->expires : 0,
         .max_viewers = options->max_viewers,
     };

@@ -312,7 +312,14 @@ static gboolean set_up_server(ScViewer *viewer, const ScViewerConfig *config, GE
         owners = g_hash_table_new(NULL, NULL);
         sc_spice_core_init(&core, on_channel_event);
     }
-    if (config->password == NULL) {
+    if (config->sasl) {
+        spice_server_set_sasl_appname(viewer->server, SC_VIEWER_SASL_APP);
+        if (spice_server_set_sasl(viewer->server, TRUE) != 0) {
+            g_set_error(error, SC_ERROR, SC_ERROR_UNSUPPORTED,
+                        "this libspice-server was built without SASL");
+            return FALSE;
+        }
+    } else if (config->password == NULL) {
         spice_server_set_noauth(viewer->server);
     } else if (config->password[0] == '\0' ||
                spice_server_set_ticket(viewer->server, config->password,

@@ -19,6 +19,9 @@
 
 G_BEGIN_DECLS
 
+/* The name of the program for SASL: its settings are in /etc/sasl2/scancast.conf. */
+#define SC_VIEWER_SASL_APP "scancast"
+
 typedef struct ScViewer ScViewer;
 
 typedef struct {
@@ -58,6 +61,7 @@ typedef struct {
     const char *name;       /* the VM's name that clients show; copied */
     const char *password;   /* 1 to 60 bytes (SPICE_MAX_PASSWORD_LENGTH); NULL: none; copied */
     guint password_seconds; /* how long it is good; 0: always */
+    gboolean sasl;          /* clients authenticate by SASL instead, as SC_VIEWER_SASL_APP */
 } ScViewerConfig;
 
 /* Every member of @listener is mandatory; it is copied. The pointer is SC_POINTER_RELATIVE and

@@ -10,10 +10,12 @@ import struct
 import subprocess
 import sys
 import time
+import unittest
 
 from harness import BUILD, PATIENCE, SKIP, Case, main
 from websocket import Bridge, frame, handshake, receive_frame
 
+SASLPASSWD = shutil.which("saslpasswd2", path=os.environ.get("PATH", "") + ":/usr/sbin")
 SIZE = "640x480"
 SOURCE = f"pattern:{SIZE}@20"
 
@@ -212,6 +214,75 @@ class WebSockets(LinkCase):
             self.assertIn("101 Switching Protocols", answer)
             connection.sendall(frame(b"ping", 9))
             self.assertEqual(receive_frame(connection), (10, b"ping"))
+
+
+@unittest.skipIf(SASLPASSWD is None, "saslpasswd2 is not installed (sasl2-bin)")
+class Sasl(LinkCase):
+    def setUp(self):
+        super().setUp()
+        database = self.path("sasldb")
+        with open(self.path("scancast.conf"), "w", encoding="ascii") as stream:
+            stream.write("pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: digest-md5\n")
+            stream.write(f"sasldb_path: {database}\n")
+        subprocess.run([SASLPASSWD, "-p", "-c", "-f", database, "alice"], input=b"wonderland",
+                       check=True, timeout=PATIENCE)  # fmt: skip
+        self.scancast = self.start(
+            os.path.join(BUILD, "scancast"), "--sasl", "--listen=127.0.0.1:0", SOURCE,
+            env={"SASL_CONF_PATH": self.folder})  # fmt: skip
+        self.scancast.address = self.scancast.wait_for(r"^listening on (\S+)$").group(1)
+
+    def test_several(self):
+        clients = [
+            self.start_client(self.scancast, "--username=alice", "--password=wonderland"),
+            self.start_client(self.scancast, "--username=alice", "--password=wonderland", "--no-h264"),
+            self.start_bridged_client(
+                self.scancast.address, "--username=alice", "--password=wonderland"),
+        ]  # fmt: skip
+        for client in clients:
+            self.assert_shows(client)
+            self.check_picture(client, size=SIZE)
+
+    def test_refused(self):
+        for arguments in (["--username=alice", "--password=wrong"], ["--password=wonderland"]):
+            client = self.start_client(self.scancast, *arguments)
+            client.wait_for(r"^error channel=main reason=(auth|link|io)")
+            self.assertEqual(client.wait(), 1)
+        self.assertEqual(self.scancast.find_all(r"viewer \S+: joins"), [])
+
+
+class Files(LinkCase):
+    """What TLS cannot work with is said before anybody connects."""
+
+    def fail_with(self, words, *arguments, env=None):
+        result = subprocess.run(
+            [os.path.join(BUILD, "scancast"), "--tls-port=0", *arguments, SOURCE],
+            capture_output=True, text=True, timeout=PATIENCE, check=False,
+            env={**os.environ, **(env or {})})  # fmt: skip
+        self.assertEqual(result.returncode, 1, result.stderr)
+        for word in words:
+            self.assertIn(word, result.stderr)
+
+    def test_files(self):
+        ca, cert, key = make_pki(self.folder)
+        other_ca, _, other_key = make_pki(self.folder, "other")
+        both = self.path("both.pem")
+        with open(both, "w", encoding="ascii") as out:
+            for part in (cert, key):
+                with open(part, encoding="ascii") as stream:
+                    out.write(stream.read())
+        missing = self.path("missing")
+        self.fail_with(["--tls-cert", missing], f"--tls-cert={missing}")
+        self.fail_with(["--tls-cert", key], f"--tls-cert={key}")
+        self.fail_with(["--tls-key", cert], f"--tls-cert={cert}")
+        self.fail_with(["--tls-key", missing], f"--tls-cert={cert}", f"--tls-key={missing}")
+        self.fail_with(["--tls-key", other_key, cert], f"--tls-cert={cert}", f"--tls-key={other_key}")
+        self.fail_with(["--tls-ca", other_ca], f"--tls-cert={both}", f"--tls-ca={other_ca}")
+        self.fail_with(["glib-networking"], f"--tls-cert={both}", env={"GIO_USE_TLS": "dummy"})
+        scancast = self.start_scancast("--tls-port=0", f"--tls-cert={both}", SOURCE)
+        scancast.wait_for("with TLS$")
+        os.chmod(key, 0)
+        if os.geteuid() != 0:
+            self.fail_with(["--tls-key", key], f"--tls-cert={cert}", f"--tls-key={key}")
 
 
 class Passwords(LinkCase):

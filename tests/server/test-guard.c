@@ -69,7 +69,7 @@ static GByteArray *make_handshake(guint8 channel)
 /* In pieces of up to @most bytes, 0: of any size. */
 static gboolean check_in_pieces(const GByteArray *bytes, gsize most)
 {
-    g_autoptr(ScGuard) guard = sc_guard_new();
+    g_autoptr(ScGuard) guard = sc_guard_new(FALSE);
     g_autoptr(GError) error = NULL;
     gsize done = 0;
 
@@ -190,7 +190,7 @@ static void test_full_header(void)
 
 static void test_link(void)
 {
-    g_autoptr(ScGuard) guard = sc_guard_new();
+    g_autoptr(ScGuard) guard = sc_guard_new(FALSE);
     g_autoptr(GByteArray) bytes = make_handshake(INPUTS);
     guint32 id = 0;
     gsize link_size = sizeof(SpiceLinkHeader) + sizeof(SpiceLinkMess) + sizeof(guint32);
@@ -274,6 +274,25 @@ static void test_authentication(void)
     g_assert_false(check(old));
 }
 
+static gboolean check_with_sasl(guint32 caps, guint32 mechanism)
+{
+    g_autoptr(ScGuard) guard = sc_guard_new(TRUE);
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+
+    append_link(bytes, MAIN, 0, caps);
+    append_u32(bytes, mechanism);
+    append_hex(bytes, "0400 00000000 ffffffffffffffffffffffffffffffff");
+    return sc_guard_check(guard, bytes->data, bytes->len, NULL);
+}
+
+/* Only SASL, and then everything: it may be encrypted. */
+static void test_sasl(void)
+{
+    g_assert_true(check_with_sasl(USUAL_CAPS, SPICE_COMMON_CAP_AUTH_SASL));
+    g_assert_false(check_with_sasl(USUAL_CAPS, SPICE_COMMON_CAP_AUTH_SPICE));
+    g_assert_false(check_with_sasl(MINI_HEADER, SPICE_COMMON_CAP_AUTH_SASL));
+}
+
 /* Whatever comes, an answer is found. */
 static void test_random(void)
 {
@@ -315,6 +334,7 @@ int main(int argc, char *argv[])
     g_test_add_func("/guard/channels", test_channels);
     g_test_add_func("/guard/link-words", test_link_words);
     g_test_add_func("/guard/authentication", test_authentication);
+    g_test_add_func("/guard/sasl", test_sasl);
     g_test_add_func("/guard/random", test_random);
     return g_test_run();
 }

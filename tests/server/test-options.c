@@ -88,6 +88,10 @@ static void test_mistakes(void)
         { "--password-file=/nonexistent pattern", "/nonexistent" },
         { "--password-file=/dev/null pattern", "/dev/null" },
         { "--json pattern", "--print-capabilities" },
+        { "--tls-port=5931 pattern", "--tls-cert" },
+        { "--tls-cert=x pattern", "--tls-port" },
+        { "--tls-port=5931 --tls-cert=x --sasl pattern", "--sasl" },
+        { "--sasl --password-file=/etc/hostname pattern", "--sasl" },
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A relay between two ends that the test holds: the client's and libspice-server's. */
+#include "server/pair.h"
 #include "server/relay.h"
 
 #include <errno.h>
@@ -523,6 +524,31 @@ static void test_waiting(Fixture *fixture, gconstpointer data)
     WAIT(fixture, fixture->n_ended == 1);
 }
 
+/* Sockets for libspice-server, of both kinds. */
+static void test_pair(Fixture *fixture, gconstpointer data)
+{
+    for (guint inet = 0; inet < 2; inet++) {
+        struct sockaddr_storage name;
+        socklen_t length = sizeof name;
+        guint8 bytes[5];
+        int pair[2];
+
+        g_assert_true(sc_pair_new(inet, pair));
+        g_assert_cmpint(getpeername(pair[1], (struct sockaddr *)&name, &length), ==, 0);
+        g_assert_cmpint(name.ss_family, ==, inet ? AF_INET : AF_UNIX);
+        for (guint i = 0; i < 2; i++) {
+            assert_nothing(pair[i]);
+            g_assert_cmpint(fcntl(pair[i], F_GETFD), ==, FD_CLOEXEC);
+            send_all(pair[i], "there", 5);
+            receive_all(fixture, pair[1 - i], bytes, 5);
+            g_assert_cmpmem(bytes, 5, "there", 5);
+        }
+        close(pair[0]);
+        wait_end(fixture, pair[1]);
+        close(pair[1]);
+    }
+}
+
 int main(int argc, char *argv[])
 {
     g_test_init(&argc, &argv, NULL);
@@ -544,5 +570,6 @@ int main(int argc, char *argv[])
     ADD("client-gone", test_client_gone);
     ADD("bounds", test_bounds);
     ADD("waiting", test_waiting);
+    ADD("pair", test_pair);
     return g_test_run();
 }
