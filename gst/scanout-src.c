@@ -14,6 +14,10 @@ GST_DEBUG_CATEGORY_STATIC(scanout_src_debug);
 #define DEFAULT_FENCE_DEADLINE 40
 #define MAX_FENCE_DEADLINE 10000
 
+#define FIRST_DURATION (GST_SECOND / 30)
+#define MIN_DURATION GST_MSECOND
+#define MAX_DURATION GST_SECOND
+
 #define SYSTEM_CAPS GST_VIDEO_CAPS_MAKE("BGRx")
 
 typedef enum {
@@ -171,21 +175,32 @@ static GstBuffer *pack(const ScScanoutSrc *self, GstBuffer *wide)
     return packed;
 }
 
+/* Nobody knows how long a picture will be shown. As long as the one before is a guess that muxers
+ * can use: they would leave out the last picture if it took no time. */
+static GstClockTime guess_duration(const ScScanoutSrc *self, GstClockTime pts)
+{
+    return GST_CLOCK_TIME_IS_VALID(self->last_pts)
+               ? CLAMP(pts - self->last_pts, MIN_DURATION, MAX_DURATION)
+               : FIRST_DURATION;
+}
+
 static void stamp(ScScanoutSrc *self, GstBuffer *buffer, GstClockTime age)
 {
     g_autoptr(GstClock) clock = gst_element_get_clock(GST_ELEMENT(self));
-    GstClockTime start, now;
+    GstClockTime start, now, pts;
 
     if (clock == NULL) {
         return;
     }
     start = gst_element_get_base_time(GST_ELEMENT(self)) + age;
     now = gst_clock_get_time(clock);
-    GST_BUFFER_PTS(buffer) = now > start ? now - start : 0;
-    if (GST_CLOCK_TIME_IS_VALID(self->last_pts) && GST_BUFFER_PTS(buffer) <= self->last_pts) {
-        GST_BUFFER_PTS(buffer) = self->last_pts + GST_USECOND;
+    pts = now > start ? now - start : 0;
+    if (GST_CLOCK_TIME_IS_VALID(self->last_pts)) {
+        pts = MAX(pts, self->last_pts + GST_USECOND);
     }
-    self->last_pts = GST_BUFFER_PTS(buffer);
+    GST_BUFFER_PTS(buffer) = pts;
+    GST_BUFFER_DURATION(buffer) = guess_duration(self, pts);
+    self->last_pts = pts;
 }
 
 static gboolean may_share(const ScScanoutSrc *self, const ScTarget *target, gboolean is_slow)
