@@ -221,6 +221,11 @@ const char *sc_show_get_address(const ScShow *show)
     return sc_audience_get_address(show->audience);
 }
 
+const char *sc_show_get_tls_address(const ScShow *show)
+{
+    return sc_audience_get_tls_address(show->audience);
+}
+
 void sc_show_set_coded(ScShow *show, ScCodec codec, guint width, guint height)
 {
     g_clear_pointer(&show->head, sc_head_free);

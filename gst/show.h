@@ -35,8 +35,9 @@ ScShow *sc_show_new(const ScShowConfig *config, const ScShowListener *listener, 
 void sc_show_free(ScShow *show); /* NULL is ignored */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScShow, sc_show_free)
 
-/* Valid as long as @show. */
+/* NULL where there is none. Valid as long as @show. */
 const char *sc_show_get_address(const ScShow *show);
+const char *sc_show_get_tls_address(const ScShow *show);
 
 /* From now on there are packets of @codec, of pictures of this size. */
 void sc_show_set_coded(ScShow *show, ScCodec codec, guint width, guint height);

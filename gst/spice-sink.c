@@ -2,6 +2,7 @@
 #include "gst/spice-sink.h"
 
 #include "capture/error.h"
+#include "gst/coded.h"
 #include "gst/owner.h"
 #include "gst/picture-source.h"
 #include "gst/show.h"
@@ -20,32 +21,56 @@ GST_DEBUG_CATEGORY_STATIC(spice_sink_debug);
 #define DEFAULT_MAX_VIEWERS 16
 #define MAX_MAX_VIEWERS 1000
 
-/* 4:4:4 and 10 bits, which x264enc chooses if it may, are more than most clients decode. */
-#define CODED_CAPS                                                                                 \
-    "video/x-h264, stream-format=byte-stream, alignment=au, profile={constrained-baseline,"        \
-    "baseline,main,high,constrained-high,progressive-high}"                                        \
-    "; video/x-h265, stream-format=byte-stream, alignment=au, profile=main"                        \
-    "; video/x-vp8; video/x-vp9; image/jpeg"
+/* Properties that are strings: these first, in the order of string_properties. */
+enum {
+    STRING_LISTEN,
+    STRING_TLS_LISTEN,
+    STRING_TLS_CERT,
+    STRING_TLS_KEY,
+    STRING_TLS_CA,
+    STRING_PASSWORD,
+    STRING_TITLE,
+    STRING_ENCODER,
+    STRING_RENDER_NODE,
+    N_STRINGS,
+};
 
 static const struct {
-    const char *media_type;
-    ScCodec codec;
-} codecs[] = {
-    { "video/x-h264", SC_CODEC_H264 }, { "video/x-h265", SC_CODEC_H265 },
-    { "video/x-vp8", SC_CODEC_VP8 },   { "video/x-vp9", SC_CODEC_VP9 },
-    { "image/jpeg", SC_CODEC_MJPEG },
+    const char *name, *nick, *blurb, *initial;
+    gboolean is_secret;
+} string_properties[N_STRINGS] = {
+    [STRING_LISTEN] = { "listen", "Listen",
+                        "Where viewers connect: [ADDR:]PORT or unix:PATH; port 0: any; null: "
+                        "nowhere, if there is tls-listen",
+                        DEFAULT_LISTEN },
+    [STRING_TLS_LISTEN] = { "tls-listen", "Listen for TLS",
+                            "Where viewers connect with TLS: [ADDR:]PORT; needs tls-cert" },
+    [STRING_TLS_CERT] = { "tls-cert", "TLS certificate",
+                          "File with the certificate for TLS (PEM)" },
+    [STRING_TLS_KEY] = { "tls-key", "TLS key",
+                         "File with its private key (PEM); null: it is in that of tls-cert" },
+    [STRING_TLS_CA] = { "tls-ca", "TLS authority",
+                        "File with who has issued it (PEM), for clients" },
+    [STRING_PASSWORD] = { "password", "Password",
+                          "What viewers must know, 1 to 60 bytes; null: everybody may watch",
+                          .is_secret = TRUE },
+    [STRING_TITLE] = { "title", "Title", "The name that viewers show", "scancast" },
+    [STRING_ENCODER] = { "encoder", "Encoder",
+                         "For raw video: auto, va, software, or elements in the notation of "
+                         "gst-launch that take raw video and yield H.264",
+                         "auto" },
+    [STRING_RENDER_NODE] = { "render-node", "Render node",
+                             "For raw video: the GPU to use, e.g. /dev/dri/renderD128; null: the "
+                             "one that does best" },
 };
 
 enum {
-    PROP_LISTEN = 1,
-    PROP_PASSWORD,
-    PROP_TITLE,
-    PROP_MAX_VIEWERS,
-    PROP_ENCODER,
+    PROP_FIRST_STRING = 1,
+    PROP_MAX_VIEWERS = PROP_FIRST_STRING + N_STRINGS,
     PROP_BITRATE,
     PROP_MAX_FPS,
-    PROP_RENDER_NODE,
     PROP_ADDRESS,
+    PROP_TLS_ADDRESS,
     PROP_VIEWERS,
     PROP_STATS,
     N_PROPS,
@@ -64,7 +89,7 @@ struct _ScSpiceSink {
     GstBaseSink parent;
 
     /* Properties; they change while stopped only. */
-    char *listen, *password, *title, *encoder, *render_node;
+    char *strings[N_STRINGS];
     guint max_viewers, bitrate, max_fps;
 
     ScShow *show;         /* the owner thread's; NULL while stopped */
@@ -73,7 +98,7 @@ struct _ScSpiceSink {
 
     /* Under the object lock. */
     gboolean is_started;
-    char *address; /* NULL while stopped */
+    char *address, *tls_address; /* NULL while stopped */
     guint n_viewers;
     ScAudienceCounts counts;
 };
@@ -159,17 +184,23 @@ static void call_start(gpointer data)
     };
     Call *call = data;
     ScSpiceSink *self = call->self;
+    char **strings = self->strings;
     ScShowConfig config = {
         .audience = {
-            .name = self->title,
-            .listen = self->listen,
-            .password = self->password,
+            .name = strings[STRING_TITLE],
+            .listen = strings[STRING_LISTEN],
+            .tls_listen = strings[STRING_TLS_LISTEN],
+            .tls_cert = strings[STRING_TLS_CERT],
+            .tls_key = strings[STRING_TLS_KEY] != NULL ? strings[STRING_TLS_KEY]
+                                                       : strings[STRING_TLS_CERT],
+            .tls_ca = strings[STRING_TLS_CA],
+            .password = strings[STRING_PASSWORD],
             .max_viewers = self->max_viewers,
         },
         .encoder = {
-            .kind = sc_encoder_kind_from_string(self->encoder),
-            .description = self->encoder,
-            .render_node = self->render_node,
+            .kind = sc_encoder_kind_from_string(strings[STRING_ENCODER]),
+            .description = strings[STRING_ENCODER],
+            .render_node = strings[STRING_RENDER_NODE],
             .bitrate_kbit = self->bitrate,
             .max_fps = self->max_fps,
         },
@@ -179,6 +210,7 @@ static void call_start(gpointer data)
     if (self->show != NULL) {
         GST_OBJECT_LOCK(self);
         self->address = g_strdup(sc_show_get_address(self->show));
+        self->tls_address = g_strdup(sc_show_get_tls_address(self->show));
         GST_OBJECT_UNLOCK(self);
     }
 }
@@ -216,21 +248,6 @@ static void call_send(gpointer data)
 
 /* Streaming */
 
-static gboolean parse_coded(const GstStructure *structure, Call *call)
-{
-    int width = 0, height = 0;
-
-    for (gsize i = 0; i < G_N_ELEMENTS(codecs); i++) {
-        if (gst_structure_has_name(structure, codecs[i].media_type)) {
-            call->codec = codecs[i].codec;
-        }
-    }
-    gst_structure_get(structure, "width", G_TYPE_INT, &width, "height", G_TYPE_INT, &height, NULL);
-    call->width = (guint)width;
-    call->height = (guint)height;
-    return width > 0 && height > 0;
-}
-
 static gboolean sc_spice_sink_set_caps(GstBaseSink *base, GstCaps *caps)
 {
     ScSpiceSink *self = SC_SPICE_SINK(base);
@@ -242,7 +259,7 @@ static gboolean sc_spice_sink_set_caps(GstBaseSink *base, GstCaps *caps)
     self->is_raw = gst_structure_has_name(structure, "video/x-raw");
     if (self->is_raw && gst_video_info_from_caps(&info, caps)) {
         call.info = &info;
-    } else if (self->is_raw || !parse_coded(structure, &call)) {
+    } else if (self->is_raw || !sc_coded_parse(structure, &call.codec, &call.width, &call.height)) {
         GST_ELEMENT_ERROR(self, STREAM, FORMAT,
                           ("The video's caps do not tell its size; put a parser (h264parse, "
                            "jpegparse, ...) in front of spicesink."),
@@ -289,9 +306,11 @@ static void set_started(ScSpiceSink *self, gboolean started)
     self->is_started = started;
     if (!started) {
         g_clear_pointer(&self->address, g_free);
+        g_clear_pointer(&self->tls_address, g_free);
     }
     GST_OBJECT_UNLOCK(self);
     g_object_notify_by_pspec(G_OBJECT(self), properties[PROP_ADDRESS]);
+    g_object_notify_by_pspec(G_OBJECT(self), properties[PROP_TLS_ADDRESS]);
 }
 
 static void end(ScSpiceSink *self)
@@ -307,13 +326,22 @@ static gboolean sc_spice_sink_start(GstBaseSink *base)
     Call call = { .self = self };
     g_autoptr(GError) error = NULL;
 
+    if (self->strings[STRING_LISTEN] == NULL && self->strings[STRING_TLS_LISTEN] == NULL) {
+        GST_ELEMENT_ERROR(self, RESOURCE, SETTINGS, ("There is nowhere to listen."),
+                          ("set listen or tls-listen"));
+        return FALSE;
+    }
+    if (self->strings[STRING_TLS_LISTEN] != NULL && self->strings[STRING_TLS_CERT] == NULL) {
+        GST_ELEMENT_ERROR(self, RESOURCE, SETTINGS, ("tls-listen needs a certificate."),
+                          ("set tls-cert"));
+        return FALSE;
+    }
     self->n_viewers = 0;
     self->reports = g_thread_pool_new(deliver, self, 1, FALSE, NULL);
     sc_owner_hold();
     sc_owner_call(call_start, &call);
     error = call.error;
     if (self->show != NULL) {
-        GST_INFO_OBJECT(self, "listening on %s", self->address);
         set_started(self, TRUE);
         return TRUE;
     }
@@ -358,17 +386,8 @@ static void sc_spice_sink_get_property(GObject *object, guint id, GValue *value,
 
     GST_OBJECT_LOCK(self);
     switch (id) {
-    case PROP_LISTEN:
-        g_value_set_string(value, self->listen);
-        break;
-    case PROP_TITLE:
-        g_value_set_string(value, self->title);
-        break;
     case PROP_MAX_VIEWERS:
         g_value_set_uint(value, self->max_viewers);
-        break;
-    case PROP_ENCODER:
-        g_value_set_string(value, self->encoder);
         break;
     case PROP_BITRATE:
         g_value_set_uint(value, self->bitrate);
@@ -376,11 +395,11 @@ static void sc_spice_sink_get_property(GObject *object, guint id, GValue *value,
     case PROP_MAX_FPS:
         g_value_set_uint(value, self->max_fps);
         break;
-    case PROP_RENDER_NODE:
-        g_value_set_string(value, self->render_node);
-        break;
     case PROP_ADDRESS:
         g_value_set_string(value, self->address);
+        break;
+    case PROP_TLS_ADDRESS:
+        g_value_set_string(value, self->tls_address);
         break;
     case PROP_VIEWERS:
         g_value_set_uint(value, self->n_viewers);
@@ -390,15 +409,19 @@ static void sc_spice_sink_get_property(GObject *object, guint id, GValue *value,
         g_value_take_boxed(value, get_stats(self));
         return;
     default:
-        G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
+        g_value_set_string(value, self->strings[id - PROP_FIRST_STRING]);
     }
     GST_OBJECT_UNLOCK(self);
 }
 
-static void set_string(char **member, const GValue *value)
+/* Empty is as good as NULL. */
+static void set_string(ScSpiceSink *self, guint index, const char *text)
 {
-    g_free(*member);
-    *member = g_value_dup_string(value);
+    if (text == NULL || text[0] == '\0') {
+        text = index == STRING_LISTEN ? NULL : string_properties[index].initial;
+    }
+    g_free(self->strings[index]);
+    self->strings[index] = g_strdup(text);
 }
 
 static void sc_spice_sink_set_property(GObject *object, guint id, const GValue *value,
@@ -413,20 +436,8 @@ static void sc_spice_sink_set_property(GObject *object, guint id, const GValue *
         return;
     }
     switch (id) {
-    case PROP_LISTEN:
-        set_string(&self->listen, value);
-        break;
-    case PROP_PASSWORD:
-        set_string(&self->password, value);
-        break;
-    case PROP_TITLE:
-        set_string(&self->title, value);
-        break;
     case PROP_MAX_VIEWERS:
         self->max_viewers = g_value_get_uint(value);
-        break;
-    case PROP_ENCODER:
-        set_string(&self->encoder, value);
         break;
     case PROP_BITRATE:
         self->bitrate = g_value_get_uint(value);
@@ -434,11 +445,8 @@ static void sc_spice_sink_set_property(GObject *object, guint id, const GValue *
     case PROP_MAX_FPS:
         self->max_fps = g_value_get_uint(value);
         break;
-    case PROP_RENDER_NODE:
-        set_string(&self->render_node, value);
-        break;
     default:
-        G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
+        set_string(self, id - PROP_FIRST_STRING, g_value_get_string(value));
     }
     GST_OBJECT_UNLOCK(self);
 }
@@ -447,11 +455,9 @@ static void sc_spice_sink_finalize(GObject *object)
 {
     ScSpiceSink *self = SC_SPICE_SINK(object);
 
-    g_free(self->listen);
-    g_free(self->password);
-    g_free(self->title);
-    g_free(self->encoder);
-    g_free(self->render_node);
+    for (gsize i = 0; i < N_STRINGS; i++) {
+        g_free(self->strings[i]);
+    }
     G_OBJECT_CLASS(sc_spice_sink_parent_class)->finalize(object);
 }
 
@@ -460,23 +466,16 @@ static void make_properties(void)
     const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS;
     const GParamFlags readable = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
 
-    properties[PROP_LISTEN] = g_param_spec_string(
-        "listen", "Listen", "Where viewers connect: [ADDR:]PORT or unix:PATH; port 0: any",
-        DEFAULT_LISTEN, flags);
-    properties[PROP_PASSWORD] = g_param_spec_string(
-        "password", "Password", "What viewers must know, 1 to 60 bytes; none: everybody may watch",
-        NULL, G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS);
-    properties[PROP_TITLE] =
-        g_param_spec_string("title", "Title", "The name that viewers show", "scancast", flags);
+    for (guint i = 0; i < N_STRINGS; i++) {
+        properties[PROP_FIRST_STRING + i] = g_param_spec_string(
+            string_properties[i].name, string_properties[i].nick, string_properties[i].blurb,
+            string_properties[i].initial,
+            string_properties[i].is_secret ? G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS : flags);
+    }
     properties[PROP_MAX_VIEWERS] = g_param_spec_uint(
         "max-viewers", "Viewers at most",
         "How many may watch at once; with 1 a new one takes the place of the one before", 1,
         MAX_MAX_VIEWERS, DEFAULT_MAX_VIEWERS, flags);
-    properties[PROP_ENCODER] = g_param_spec_string("encoder", "Encoder",
-                                                   "For raw video: auto, va, software, or elements "
-                                                   "in the notation of gst-launch that take raw "
-                                                   "video and yield H.264",
-                                                   "auto", flags);
     properties[PROP_BITRATE] =
         g_param_spec_uint("bitrate", "Bit rate", "For raw video: kbit/s at most", 1, MAX_BITRATE,
                           DEFAULT_BITRATE, flags);
@@ -484,13 +483,11 @@ static void make_properties(void)
                                                  "For raw video: pictures per second at "
                                                  "most",
                                                  1, MAX_MAX_FPS, DEFAULT_MAX_FPS, flags);
-    properties[PROP_RENDER_NODE] = g_param_spec_string(
-        "render-node", "Render node",
-        "For raw video: the GPU to use, e.g. /dev/dri/renderD128; none: the one that does best",
-        NULL, flags);
     properties[PROP_ADDRESS] = g_param_spec_string(
         "address", "Address", "Where it listens, with the port the system chose; none: it does not",
         NULL, readable);
+    properties[PROP_TLS_ADDRESS] =
+        g_param_spec_string("tls-address", "TLS address", "The same for TLS", NULL, readable);
     properties[PROP_VIEWERS] =
         g_param_spec_uint("viewers", "Viewers", "How many watch now", 0, G_MAXUINT, 0, readable);
     properties[PROP_STATS] = g_param_spec_boxed("stats", "Statistics",
@@ -527,7 +524,7 @@ static void make_signals(GType type)
 
 static void add_template(GstElementClass *element)
 {
-    GstCaps *caps = gst_caps_from_string(CODED_CAPS);
+    GstCaps *caps = sc_coded_get_caps();
 
     gst_caps_append(caps, sc_picture_source_get_caps());
     gst_element_class_add_pad_template(
@@ -570,9 +567,9 @@ static void sc_spice_sink_class_init(ScSpiceSinkClass *class)
 
 static void sc_spice_sink_init(ScSpiceSink *self)
 {
-    self->listen = g_strdup(DEFAULT_LISTEN);
-    self->title = g_strdup("scancast");
-    self->encoder = g_strdup("auto");
+    for (gsize i = 0; i < N_STRINGS; i++) {
+        self->strings[i] = g_strdup(string_properties[i].initial);
+    }
     self->bitrate = DEFAULT_BITRATE;
     self->max_fps = DEFAULT_MAX_FPS;
     self->max_viewers = DEFAULT_MAX_VIEWERS;

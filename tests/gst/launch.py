@@ -12,6 +12,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests/e2e"))
 
+from links import make_pki
 from harness import BUILD, GUEST_PATIENCE, PATIENCE, SKIP, Case, main, need_guest
 
 CELL = 16  # these two: capture/pattern.h
@@ -142,6 +143,23 @@ class Viewers(LaunchCase):
         process.wait()
         late.wait_for(r"state=closed")
         self.assertEqual(process.find_all("CRITICAL|WARNING"), [])
+
+    def test_tls(self):
+        ca, cert, key = make_pki(self.folder)
+        process = self.launch(
+            "scanoutsrc location=pattern:640x480@20 ! spicesink listen=127.0.0.1:0 "
+            f"tls-listen=127.0.0.1:0 tls-cert={cert} tls-key={key} tls-ca={ca}",
+            "-v",
+        )
+        port = process.wait_for(r"tls-address = \"?127\.0\.0\.1:([1-9]\d*)").group(1)
+        client = self.start(
+            os.path.join(BUILD, "tests/client/spice-probe"),
+            f"--uri=spice://127.0.0.1?tls-port={port}",
+            f"--ca-file={ca}",
+            f"--seconds={PATIENCE}",
+        )
+        client.wait_for(r"^frame number=\d+ count=10 ")
+        self.check_picture(client, size="640x480")
 
     def check_pattern(self, encoder):
         process = self.launch(
