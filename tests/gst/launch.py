@@ -13,7 +13,7 @@ import sys
 sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "tests/e2e"))
 
 from links import make_pki
-from harness import BUILD, GUEST_PATIENCE, PATIENCE, SKIP, Case, main, need_guest
+from harness import BUILD, GUEST_PATIENCE, PATIENCE, SKIP, SOURCE, Case, main, need_guest
 
 CELL = 16  # these two: capture/pattern.h
 N_BITS = 32
@@ -284,6 +284,51 @@ class Hardware(LaunchCase):
     @staticmethod
     def find(lines, pattern):
         return [match for match in (re.search(pattern, line) for line in lines) if match]
+
+
+class Examples(LaunchCase):
+    def run_example(self, name, *arguments):
+        return self.start(os.path.join(SOURCE, "examples", name), *arguments, env=self.env)
+
+    def test_record_guest(self):
+        file = self.path("guest.mp4")
+        process = self.run_example("record-guest", "pattern:640x480@30", file)
+        process.wait_for("Setting pipeline to PLAYING")
+        self.assertRaises(subprocess.TimeoutExpired, process.wait, 3)
+        process.signal(signal.SIGINT)
+        self.assertEqual(process.wait(), 0)
+        numbers = self.decode(file, 640, 480)
+        self.assertGreater(len(numbers), 20)
+        self.assertEqual(numbers, sorted(numbers))
+
+    def test_guest_wall(self):
+        path = self.path("wall.sock")
+        process = self.run_example(
+            "guest-wall", f"unix:{path}", "pattern:640x360@20", "pattern:320x180@20", "pattern"
+        )
+        process.wait_for("Setting pipeline to PLAYING")
+        process.address = f"unix:{path}"
+        client = self.start_client(process)
+        client.wait_for(r"^display width=1280 height=720")
+        client.wait_for(r"^frame number=\d+ count=30 ")
+        self.assert_in_order(self.frame_numbers(client), 10)  # of the first guest
+        process.signal(signal.SIGINT)
+        process.wait()
+        self.assertEqual(process.find_all("CRITICAL|WARNING|ERROR"), [])
+
+    def test_compare_encoders(self):
+        encoders = ("x264enc tune=zerolatency speed-preset=ultrafast", "jpegenc")
+        process = self.run_example("compare-encoders", "pattern:320x240@30", "20", *encoders)
+        self.assertEqual(process.wait(GUEST_PATIENCE), 0)
+        for encoder in encoders:
+            match = process.wait_for(rf"^(\d+) bytes (\d+) ms: {re.escape(encoder)}$")
+            self.assertGreater(int(match.group(1)), 1000)
+
+    def test_usage(self):
+        for name in ("record-guest", "guest-wall", "compare-encoders"):
+            process = self.run_example(name)
+            process.wait_for(f"^usage: {name} ")
+            self.assertEqual(process.wait(), 2)
 
 
 class Documentation(LaunchCase):
