@@ -7,6 +7,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Requests and bits of docs/interop/vhost-user.rst. */
@@ -256,17 +257,36 @@ static gboolean set_vring_addr(ScVhostUser *vhost, const ScVhostMessage *message
 /* What we write to and read from must not be able to stop us. */
 static void make_nonblocking(int fd)
 {
-    int flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
+    int flags = fcntl(fd, F_GETFL);
 
     if (flags >= 0) {
         fcntl(fd, F_SETFL, flags | O_NONBLOCK);
     }
 }
 
+/* The descriptor of an event, -1 for none. A file, or a device such as /dev/zero, would be readable
+ * for long or for ever and keep us busy; what is neither has no type, or is a pipe or a socket. */
+static gboolean take_event(ScVhostMessage *message, int *fd, GError **error)
+{
+    struct stat info;
+
+    *fd = (get_u64(message) & VRING_NO_FD) == 0 ? sc_vhost_message_take_fd(message, 0) : -1;
+    if (*fd < 0) {
+        return TRUE;
+    }
+    if (fstat(*fd, &info) != 0 || S_ISREG(info.st_mode) || S_ISDIR(info.st_mode) ||
+        S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode)) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "a file in the place of an eventfd");
+        sc_vhost_close(fd);
+        return FALSE;
+    }
+    make_nonblocking(*fd);
+    return TRUE;
+}
+
 static gboolean set_vring_fd(ScVhostUser *vhost, ScVhostMessage *message, GError **error)
 {
     ScVhostQueue *queue = find_queue(vhost, get_u64(message) & VRING_INDEX_MASK, error);
-    gboolean has_fd = (get_u64(message) & VRING_NO_FD) == 0;
     int fd;
 
     if (queue == NULL) {
@@ -275,8 +295,9 @@ static gboolean set_vring_fd(ScVhostUser *vhost, ScVhostMessage *message, GError
     if (message->header.request == SET_VRING_ERR) {
         return TRUE; /* errors are the guest's own, and it is told in its commands' answers */
     }
-    fd = has_fd ? sc_vhost_message_take_fd(message, 0) : -1;
-    make_nonblocking(fd);
+    if (!take_event(message, &fd, error)) {
+        return FALSE;
+    }
     if (message->header.request == SET_VRING_CALL) {
         sc_virtqueue_set_call(queue->ring, fd);
         return TRUE;

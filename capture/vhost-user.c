@@ -15,13 +15,22 @@ static void drop_vmm(ScVhostUser *vhost, const char *reason);
 
 /* ---- queues ----------------------------------------------------------------------------- */
 
+/* Memory whose file has shrunk must not be touched: that would end this process. */
+static gboolean drop_if_cut(ScVhostUser *vhost)
+{
+    if (!sc_guest_memory_is_cut(vhost->memory)) {
+        return FALSE;
+    }
+    drop_vmm(vhost, "the file of its guest's memory has shrunk");
+    return TRUE;
+}
+
 static void serve_queue(ScVhostQueue *queue)
 {
     ScVhostUser *vhost = queue->vhost;
     gboolean again;
 
-    if (sc_guest_memory_is_cut(vhost->memory)) {
-        drop_vmm(vhost, "the file of its guest's memory has shrunk");
+    if (drop_if_cut(vhost)) {
         return;
     }
     again = vhost->device->kicked(queue->index, vhost->data);
@@ -122,6 +131,10 @@ static void on_message(ScVhostMessage *message, gpointer data)
     ScVhostUser *vhost = data;
     g_autoptr(GError) error = NULL;
 
+    /* Requests touch the rings, too. */
+    if (drop_if_cut(vhost)) {
+        return;
+    }
     if (!sc_vhost_user_handle(vhost, message, &error)) {
         g_autofree char *reason = g_strdup_printf("it made no sense: %s", error->message);
 
