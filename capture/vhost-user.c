@@ -120,9 +120,13 @@ static void forget_vmm(ScVhostUser *vhost)
 
 static void drop_vmm(ScVhostUser *vhost, const char *reason)
 {
+    /* First: a device that gives back what it still has must not find memory that may be cut. */
+    sc_guest_memory_set(vhost->memory, NULL, NULL, 0, NULL);
+    for (guint i = 0; i < vhost->device->n_queues; i++) {
+        sc_virtqueue_remap(vhost->queues[i].ring);
+    }
     sc_vhost_user_reset(vhost);
     forget_vmm(vhost);
-    sc_guest_memory_set(vhost->memory, NULL, NULL, 0, NULL);
     vhost->device->linked(FALSE, reason, vhost->data);
 }
 
