@@ -36,8 +36,8 @@ static int connect_to(int listener, int fd)
     }
     length = sizeof theirs;
     other = accept4(listener, (struct sockaddr *)&theirs, &length, SOCK_CLOEXEC);
-    if (other >= 0 && (theirs.sin_port != ours.sin_port ||
-                       theirs.sin_addr.s_addr != ours.sin_addr.s_addr)) {
+    if (other >= 0 &&
+        (theirs.sin_port != ours.sin_port || theirs.sin_addr.s_addr != ours.sin_addr.s_addr)) {
         close(other);
         errno = ECONNREFUSED;
         return -1;
