@@ -99,6 +99,8 @@ static void write_base(guint8 *edid, const Timing *timing)
     /* sRGB, as section 3.7 encodes it. */
     static const guint8 chromaticity[10] = { 0xee, 0x91, 0xa3, 0x54, 0x4c,
                                              0x99, 0x26, 0x0f, 0x50, 0x54 };
+    /* Section 3.9: width / 8 - 31, then the shape and the rate. */
+    static const guint8 standard[8] = { 0x81, 0xc0, 0x81, 0x80, 0xa9, 0xc0, 0xd1, 0xc0 };
 
     memcpy(edid, header, sizeof header);
     /* "SCN", five bits a letter. */
@@ -115,7 +117,12 @@ static void write_base(guint8 *edid, const Timing *timing)
     edid[23] = 120;  /* gamma 2.2 */
     edid[24] = 0x06; /* sRGB, the first timing is the preferred one */
     memcpy(edid + 25, chromaticity, sizeof chromaticity);
-    memset(edid + 38, 1, 16); /* no standard timings */
+    /* Others that guests may choose: 640x480, 800x600, 1024x768; 1280x720, 1280x1024, 1600x900,
+     * 1920x1080, all at 60 Hz. */
+    edid[35] = 0x21;
+    edid[36] = 0x08;
+    memset(edid + 38, 1, 16);
+    memcpy(edid + 38, standard, sizeof standard);
     write_detailed(edid + 54, timing);
     write_range_limits(edid + 72);
     write_descriptor(edid + 90, 0xfc, "Scancast");

@@ -97,6 +97,24 @@ const struct drm_mode_modeinfo *kms_find_mode(const Kms *kms, int width, int hei
     return NULL;
 }
 
+const struct drm_mode_modeinfo *kms_make_mode(Kms *kms, int width, int height)
+{
+    struct drm_mode_modeinfo *mode = &kms->modes[kms->n_modes - 1];
+
+    memset(mode, 0, sizeof *mode);
+    mode->hdisplay = (uint16_t)width;
+    mode->hsync_start = (uint16_t)(width + 16);
+    mode->hsync_end = (uint16_t)(width + 32);
+    mode->htotal = (uint16_t)(width + 64);
+    mode->vdisplay = (uint16_t)height;
+    mode->vsync_start = (uint16_t)(height + 3);
+    mode->vsync_end = (uint16_t)(height + 6);
+    mode->vtotal = (uint16_t)(height + 12);
+    mode->vrefresh = 60;
+    mode->clock = (uint32_t)mode->htotal * mode->vtotal * mode->vrefresh / 1000;
+    return mode;
+}
+
 KmsBuffer kms_create_buffer(Kms *kms, int width, int height)
 {
     struct drm_mode_create_dumb dumb = { .width = (uint32_t)width,

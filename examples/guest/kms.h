@@ -40,6 +40,10 @@ void kms_read_modes(Kms *kms);
 /* The mode of that size; @width 0: the preferred one. NULL if there is none. */
 const struct drm_mode_modeinfo *kms_find_mode(const Kms *kms, int width, int height);
 
+/* A mode that the display does not name, but may take as virtual ones do. The last of those it
+ * names is forgotten for it. */
+const struct drm_mode_modeinfo *kms_make_mode(Kms *kms, int width, int height);
+
 /* Black at first. */
 KmsBuffer kms_create_buffer(Kms *kms, int width, int height);
 void kms_destroy_buffer(Kms *kms, KmsBuffer *buffer);

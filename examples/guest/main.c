@@ -88,8 +88,7 @@ int main(void)
     input_open(&guest.input);
     guest.mode = kms_find_mode(&guest.kms, guest.options.width, guest.options.height);
     if (guest.mode == NULL) {
-        errno = EINVAL;
-        report_fatal("scancast.size: the display has no such mode");
+        guest.mode = kms_make_mode(&guest.kms, guest.options.width, guest.options.height);
     }
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
         if (strcmp(modes[i].name, guest.options.mode) == 0) {
