@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -166,6 +167,18 @@ class Tls(LinkCase):
                 assert_closed(connection)
         client.wait_for(r"^frame ", client.mark())
         self.assertEqual(scancast.stop(), 0)
+
+
+    def test_long_record(self):
+        """One record of TLS holds more than is read at once; nothing comes after it."""
+        scancast = self.start_with_tls()
+        context = ssl.create_default_context(cafile=self.ca)
+        with connect(scancast.tls_address) as connection:
+            with context.wrap_socket(connection, server_hostname="127.0.0.1") as tls:
+                self.assertIn("101 ", handshake(tls, "127.0.0.1"))
+                tls.sendall(frame(b"x", 9) * 2000 + frame(b"last", 9))
+                while receive_frame(tls)[1] != b"last":
+                    pass
 
 
 class WebSockets(LinkCase):
