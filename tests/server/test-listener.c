@@ -334,7 +334,7 @@ static void test_pace(Fixture *fixture, gconstpointer data)
     g_autoptr(ScListener) listener = listen_on(fixture, "0");
     guint8 header[HEADER_SIZE];
     gint64 begin;
-    int fds[40], other;
+    int fds[60], other; /* as many as may wait, nearly */
 
     fixture->cost = 30 * G_TIME_SPAN_MILLISECOND;
     make_header(header, 0, SPICE_CHANNEL_MAIN);
@@ -350,7 +350,8 @@ static void test_pace(Fixture *fixture, gconstpointer data)
     other = connect_from(listener, "127.0.0.2");
     send_bytes(other, header, sizeof header);
     for (guint n = fixture->n_accepted; !g_str_has_prefix(fixture->last_peer, "127.0.0.2:");) {
-        g_assert_cmpuint(fixture->n_accepted, <=, n + 10); /* not 26: those who came before */
+        /* Not 46, those who came before; a thread that was stalled may hand on ten at once. */
+        g_assert_cmpuint(fixture->n_accepted, <=, n + 24);
         iterate();
     }
     for (guint i = 0; i < G_N_ELEMENTS(fds); i++) {
