@@ -221,10 +221,11 @@ void sc_head_set_viewers(ScHead *head, ScCodec codec, guint viewers, guint open_
         }
     }
     head->open_viewers[codec] = open_viewers;
+    /* First: a source that has not kept its picture up to date for nobody does so now. */
+    update_watched(head);
     if (head->streams[codec] != NULL) {
         sc_stream_set_viewers(head->streams[codec], viewers, open_viewers);
     }
-    update_watched(head);
 }
 
 void sc_head_request_key(ScHead *head, ScCodec codec)
