@@ -85,6 +85,13 @@ class Blobs(GuestCase):
         self.wait_for_frame(client, 1999, patience=GUEST_PATIENCE)
         self.check_picture(client, number=1999)
 
+    def test_what_nobody_saw_being_drawn_is_seen_at_once(self):
+        self.boot("scancast.mode=flip", "scancast.fps=0", "scancast.frames=100")
+        self.guest.wait_for(r"^guest frame 99$", patience=GUEST_PATIENCE)
+        client = self.connect()
+        self.assertEqual(self.frame_numbers(client)[0], 99)
+        self.check_picture(client, number=99)
+
     def test_resolution_changes(self):
         self.boot("scancast.mode=resize", "scancast.fps=1", "scancast.frames=8")
         client = self.connect()

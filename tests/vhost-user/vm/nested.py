@@ -18,6 +18,10 @@ from nested import read_trace, select  # noqa: E402
 PATIENCE = 200
 QEMU = os.path.join(SOURCE, "tests/vhost-user/qemu-forky")
 
+# Small pictures (but not so small that they are copied): a guest waits for 50 ms at most, and
+# emulation is slow.
+SIZE = "320x208"
+
 # The driver is slow with so many pictures, not with as many, and so on: whatever else the machine has
 # to do meanwhile, it does at both times.
 BLOCK = 6
@@ -41,7 +45,7 @@ class Paced(Case):
         self.guest = self.start(
             os.path.join(SOURCE, "examples/guest/boot-guest"),
             f"--vhost-user={socket}", BUILD, "scancast.mode=flip", "scancast.fps=0",
-            "tsc=reliable", "no_timer_check",
+            f"scancast.size={SIZE}", "tsc=reliable", "no_timer_check",
             env={"QEMU": QEMU},
         )  # fmt: skip
         self.guest.wait_for(r"^guest ready", patience=PATIENCE)
@@ -80,7 +84,7 @@ class Paced(Case):
             for i in range(N_WARM_UP, N_WARM_UP + 2 * BLOCK * N_PAIRS, BLOCK)
         ]
 
-    def check_pace(self, slow_ms):
+    def check_pace(self, slow_ms, every_flip):
         self.boot(slow_ms)
         free = self.rate()
         client = self.start_client(self.scancast)
@@ -102,13 +106,14 @@ class Paced(Case):
         self.assertGreaterEqual(len(imports), 2, "the guest flips between two buffers")
         self.assertEqual({event["result"] for event in select(events, "import")}, {"ok"})
         self.assertEqual(select(events, "put-image") + select(events, "get-image"), [])
-        steps = [after - before for before, after in zip(numbers, numbers[1:])]
-        self.assertGreater(steps.count(1), 0.8 * len(steps), numbers)
         blocks = self.intervals()
         growth = statistics.median(slow - fast for slow, fast in zip(blocks[::2], blocks[1::2]))
+        print(f"    intervals, ms: {' '.join(f'{block:.0f}' for block in blocks)}")
         print(f"    {slow_ms} ms more made {growth:.1f} ms more; flips a second: {free:.0f} "
               f"unwatched, {watched:.0f} watched, {stopped:.0f} with a viewer that is stopped, "
               f"{left:.0f} after it", flush=True)  # fmt: skip
+        steps = [after - before for before, after in zip(numbers, numbers[1:])]
+        self.assertGreater(steps.count(1), every_flip * len(steps), numbers)
         self.assertGreater(growth, 0.75 * slow_ms)
         self.assertLess(growth, 1.5 * slow_ms)
         self.assertGreater(free, 2 * watched)
@@ -116,10 +121,10 @@ class Paced(Case):
         self.assertGreater(left, 2 * watched)
 
     def test_15_ms(self):
-        self.check_pace(15)
+        self.check_pace(15, 0.8)
 
     def test_30_ms(self):
-        self.check_pace(30)
+        self.check_pace(30, 0.5)  # with what else it takes, some take longer than 50 ms
 
 
 if __name__ == "__main__":
