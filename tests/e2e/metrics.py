@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import time
+import unittest.mock
 
 from harness import BUILD, Case, main
 
@@ -204,8 +205,11 @@ class Requests(Metrics):
     def setUp(self):
         super().setUp()
         # Sanitizers keep what was freed, which is not what is looked for here.
-        os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=1")
-        self.scancast = self.serve("pattern:320x240@10")
+        options = os.environ.get("ASAN_OPTIONS", "")
+        with unittest.mock.patch.dict(
+            os.environ, ASAN_OPTIONS=f"{options}:quarantine_size_mb=1"
+        ):
+            self.scancast = self.serve("pattern:320x240@10")
 
     def connect(self):
         host, port = self.scancast.metrics.rsplit(":", 1)
