@@ -32,7 +32,7 @@ static void tear_down(Fixture *fixture, gconstpointer data)
 static void test_fence(Fixture *fixture, gconstpointer data)
 {
     Guest *guest = fixture->guest;
-    g_auto(Pages) pages = guest_make_blob(guest, 1, 1);
+    G_GNUC_UNUSED g_auto(Pages) pages = guest_make_blob(guest, 1, 1);
     struct virtio_gpu_ctrl_hdr *answer;
     Posted posted;
 
@@ -58,8 +58,8 @@ static void test_fence(Fixture *fixture, gconstpointer data)
 static void test_fence_order(Fixture *fixture, gconstpointer data)
 {
     Guest *guest = fixture->guest;
-    g_auto(Pages) a = guest_make_blob(guest, 1, 1);
-    g_auto(Pages) b = guest_make_blob(guest, 2, 2);
+    G_GNUC_UNUSED g_auto(Pages) a = guest_make_blob(guest, 1, 1);
+    G_GNUC_UNUSED g_auto(Pages) b = guest_make_blob(guest, 2, 2);
     struct virtio_gpu_ctrl_hdr info = { .type = VIRTIO_GPU_CMD_GET_DISPLAY_INFO,
                                         .flags = VIRTIO_GPU_FLAG_FENCE,
                                         .fence_id = 3 };
@@ -96,7 +96,7 @@ static void test_fence_order(Fixture *fixture, gconstpointer data)
 static void test_fence_expires(Fixture *fixture, gconstpointer data)
 {
     Guest *guest = fixture->guest;
-    g_auto(Pages) pages = guest_make_blob(guest, 1, 1);
+    G_GNUC_UNUSED g_auto(Pages) pages = guest_make_blob(guest, 1, 1);
 
     guest_show_blob(guest, 1);
     guest->hold = TRUE;
@@ -109,7 +109,7 @@ static void test_fence_expires(Fixture *fixture, gconstpointer data)
 static void test_one_interrupt(Fixture *fixture, gconstpointer data)
 {
     Guest *guest = fixture->guest;
-    g_auto(Pages) pages = guest_make_blob(guest, 1, 1);
+    G_GNUC_UNUSED g_auto(Pages) pages = guest_make_blob(guest, 1, 1);
 
     guest_show_blob(guest, 1);
     vmm_take_interrupts(guest->vmm, CONTROL);
@@ -142,7 +142,7 @@ static void check_waits_for_reader(Guest *guest, guint32 type)
 
 static void test_unref_waits(Fixture *fixture, gconstpointer data)
 {
-    g_auto(Pages) pages = guest_make_blob(fixture->guest, 1, 1);
+    G_GNUC_UNUSED g_auto(Pages) pages = guest_make_blob(fixture->guest, 1, 1);
 
     guest_show_blob(fixture->guest, 1);
     check_waits_for_reader(fixture->guest, VIRTIO_GPU_CMD_RESOURCE_UNREF);
@@ -151,7 +151,7 @@ static void test_unref_waits(Fixture *fixture, gconstpointer data)
 
 static void test_detach_waits(Fixture *fixture, gconstpointer data)
 {
-    g_auto(Pages) pages = guest_make_blob(fixture->guest, 1, 1);
+    G_GNUC_UNUSED g_auto(Pages) pages = guest_make_blob(fixture->guest, 1, 1);
 
     guest_show_blob(fixture->guest, 1);
     check_waits_for_reader(fixture->guest, VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING);
@@ -162,7 +162,7 @@ static void test_detach_waits(Fixture *fixture, gconstpointer data)
 static void test_wait_is_bounded(Fixture *fixture, gconstpointer data)
 {
     Guest *guest = fixture->guest;
-    g_auto(Pages) pages = guest_make_blob(guest, 1, 1);
+    G_GNUC_UNUSED g_auto(Pages) pages = guest_make_blob(guest, 1, 1);
 
     guest_show_blob(guest, 1);
     guest->hold = TRUE;
@@ -223,7 +223,7 @@ static void test_unref_before_flip(Fixture *fixture, gconstpointer data)
 {
     Guest *guest = fixture->guest;
     g_auto(Pages) a = guest_make_blob(guest, 1, 1);
-    g_auto(Pages) b = guest_make_blob(guest, 2, 2);
+    G_GNUC_UNUSED g_auto(Pages) b = guest_make_blob(guest, 2, 2);
 
     guest_show_blob(guest, 1);
     guest_flush_fenced(guest, 1, 1);
@@ -244,7 +244,7 @@ static void test_unref_before_flip(Fixture *fixture, gconstpointer data)
 static void test_pause(Fixture *fixture, gconstpointer data)
 {
     Guest *guest = fixture->guest;
-    g_auto(Pages) pages = guest_make_blob(guest, 1, 1);
+    G_GNUC_UNUSED g_auto(Pages) pages = guest_make_blob(guest, 1, 1);
     guint32 control, cursor;
 
     guest_show_blob(guest, 1);
@@ -286,7 +286,7 @@ static void test_vanishes(Fixture *fixture, gconstpointer data)
     ScFlushCounts counts;
 
     for (int round = 0; round < 3; round++) {
-        g_auto(Pages) pages = guest_make_blob(guest, 1, 1);
+        G_GNUC_UNUSED g_auto(Pages) pages = guest_make_blob(guest, 1, 1);
 
         guest_show_blob(guest, 1);
         guest->hold = TRUE;
