@@ -28,9 +28,9 @@ G_BEGIN_DECLS
 /* Pieces of one backing; 64 MiB in single pages are 16384. */
 #define SC_GPU_MAX_ENTRIES 65536
 
-/* Making a dmabuf costs as much as copying so many bytes once or twice (doc/vhost-user.md):
- * pointers and icons are copied. */
-#define SC_GPU_MIN_DMABUF_BYTES (256 * 1024)
+/* Making a dmabuf costs as much as copying 16 to 32 KiB (tests/bench/bench-vhost-user), and using
+ * it costs more than using memory: pointers and icons are copied. */
+#define SC_GPU_MIN_DMABUF_BYTES (64 * 1024)
 
 /* A picture in a resource. */
 typedef struct {
