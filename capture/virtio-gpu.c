@@ -93,8 +93,7 @@ static void set_ready(Command *command)
 
     command->is_ready = TRUE;
     if (!command->is_executing) {
-        answer_ready(gpu);
-        sc_virtqueue_notify(sc_vhost_user_get_queue(gpu->vhost, CONTROL_QUEUE));
+        sc_vhost_user_serve_soon(gpu->vhost, CONTROL_QUEUE);
     }
 }
 
@@ -179,6 +178,7 @@ static gboolean serve_control(ScVirtioGpu *gpu)
     gint64 end = g_get_monotonic_time() + SLICE_US;
     ScVirtqueueElement *element;
 
+    answer_ready(gpu);
     do {
         element = sc_virtqueue_pop(queue);
         if (element == NULL) {
