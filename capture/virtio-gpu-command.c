@@ -295,7 +295,8 @@ static guint32 transfer_to_host_2d(ScGpuContext *context, ScGpuCall *call)
         return VIRTIO_GPU_RESP_ERR_UNSPEC;
     }
     resource = sc_gpu_resources_find(context->resources, request.resource_id);
-    return resource != NULL ? sc_gpu_resource_transfer(resource, &request.r, request.offset)
+    return resource != NULL ? sc_gpu_resource_transfer(resource, &request.r, request.offset,
+                                                       sc_gpu_display_is_watched(context->display))
                             : VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
 }
 

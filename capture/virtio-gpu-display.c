@@ -169,6 +169,17 @@ static void show_direct(ScGpuDisplay *display, ScGpuResource *resource, ScScanou
     display->told_layout = display->scanouts[0].layout;
 }
 
+static void show_copied(ScGpuDisplay *display, ScGpuResource *resource, ScScanout *picture,
+                        const pixman_region32_t *damage)
+{
+    if (display->watched) {
+        sc_gpu_resource_settle(resource);
+        tell_frame(display, picture, damage, NULL);
+    } else {
+        tell_scanout(display, picture);
+    }
+}
+
 /* TRUE: a frame has taken @flush. */
 static gboolean show(ScGpuDisplay *display, ScGpuResource *resource, pixman_region32_t *damage,
                      ScFlush *flush)
@@ -187,7 +198,7 @@ static gboolean show(ScGpuDisplay *display, ScGpuResource *resource, pixman_regi
         show_direct(display, resource, picture, damage, flush);
         return TRUE;
     } else {
-        tell_frame(display, picture, damage, NULL);
+        show_copied(display, resource, picture, damage);
     }
     return FALSE;
 }
@@ -272,14 +283,28 @@ static void save_direct(ScGpuDisplay *display, ScGpuResource *resource)
     pixman_region32_fini(&all);
 }
 
-/* The shadow has not followed the guest while nobody looked. */
+/* What is copied has not followed the guest while nobody looked. */
+static void catch_up_copied(ScGpuDisplay *display, ScGpuResource *resource)
+{
+    ScScanout *picture = sc_gpu_resource_get_scanout(resource, &display->scanouts[0].layout, FALSE);
+
+    if (picture != NULL && picture == display->told) {
+        sc_gpu_resource_settle(resource);
+        tell_frame(display, picture, NULL, NULL);
+    }
+}
+
 static void catch_up(ScGpuDisplay *display, ScGpuResource *resource)
 {
     const Scanout *scanout = &display->scanouts[0];
     pixman_region32_t all;
 
+    if (!sc_gpu_resource_is_live(resource)) {
+        catch_up_copied(display, resource);
+        return;
+    }
     if (display->told == NULL || display->told != display->shadow.scanout ||
-        !display->shadow.is_stale || !sc_gpu_resource_is_live(resource)) {
+        !display->shadow.is_stale) {
         return;
     }
     pixman_region32_init_rect(&all, 0, 0, scanout->layout.width, scanout->layout.height);
@@ -328,8 +353,13 @@ void sc_gpu_display_set_watched(ScGpuDisplay *display, gboolean watched)
     ScGpuResource *resource =
         sc_gpu_resources_find(display->resources, display->scanouts[0].resource);
 
-    display->watched = watched;
-    if (watched && resource != NULL) {
+    if (watched && !display->watched && resource != NULL) {
         catch_up(display, resource);
     }
+    display->watched = watched;
+}
+
+gboolean sc_gpu_display_is_watched(const ScGpuDisplay *display)
+{
+    return display->watched;
 }

@@ -5,7 +5,8 @@
  *
  *   direct   the guest's pages, as a dmabuf. Only for flushes with a fence: the guest waits until
  *            the picture was read.
- *   copied   pixels of the resource, which the guest's transfers have filled.
+ *   copied   pixels of the resource, which the guest's transfers have filled; while nobody watches
+ *            they are put off.
  *   shadow   a copy made at the flush: the pages of a guest that does not wait, or that no dmabuf
  * can be made of. Not made while nobody watches.
  *
@@ -66,5 +67,6 @@ void sc_gpu_display_reset(ScGpuDisplay *display);
 
 /* Whether anybody looks. FALSE at first. */
 void sc_gpu_display_set_watched(ScGpuDisplay *display, gboolean watched);
+gboolean sc_gpu_display_is_watched(const ScGpuDisplay *display);
 
 G_END_DECLS

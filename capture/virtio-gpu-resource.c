@@ -10,6 +10,9 @@
 
 #define PIXEL 4 /* bytes: all formats of virtio-gpu have as many */
 
+/* Rectangles that are kept in mind; beyond that it is cheaper to copy them. */
+#define MAX_PUT_OFF 32
+
 /* What a resource without anything in it is reckoned to cost. */
 #define OVERHEAD 512
 
@@ -35,7 +38,8 @@ struct ScGpuResource {
     int dmabuf;             /* of the backing, -1: none */
     ScGpuLease *lease;      /* of the dmabuf */
     gboolean is_live;
-    guint8 *pixels; /* of what is copied; NULL until needed */
+    guint8 *pixels;            /* of what is copied; NULL until needed */
+    pixman_region32_t put_off; /* transfers yet to be made, each from where it is in the picture */
 
     ScScanout *scanout; /* made last, NULL: none */
     ScGpuLayout scanout_layout;
@@ -105,6 +109,7 @@ static void resource_free(gpointer data)
     forget_scanout(resource);
     sc_gpu_lease_unref(drop_backing(resource));
     resource->owner->cost -= resource->cost;
+    pixman_region32_fini(&resource->put_off);
     g_free(resource->pixels);
     g_free(resource);
 }
@@ -142,6 +147,7 @@ static guint32 add_resource(ScGpuResources *resources, guint32 id, guint64 cost,
     (*resource)->id = id;
     (*resource)->cost = cost;
     (*resource)->dmabuf = -1;
+    pixman_region32_init(&(*resource)->put_off);
     resources->cost += cost;
     g_hash_table_insert(resources->table, GUINT_TO_POINTER(id), *resource);
     return VIRTIO_GPU_RESP_OK_NODATA;
@@ -265,6 +271,22 @@ static guint8 *get_pixels(ScGpuResource *resource)
     return resource->pixels;
 }
 
+void sc_gpu_resource_settle(ScGpuResource *resource)
+{
+    const ScGpuLayout *layout = &resource->layout;
+    guint8 *pixels;
+
+    if (!pixman_region32_not_empty(&resource->put_off)) {
+        return;
+    }
+    pixels = get_pixels(resource);
+    if (pixels != NULL && resource->backing != NULL) {
+        sc_guest_buffer_copy(resource->backing, 0, layout->stride, &resource->put_off, pixels,
+                             layout->stride);
+    }
+    pixman_region32_clear(&resource->put_off);
+}
+
 /* From now on its contents are in our memory; @copy: those it has now. */
 static gboolean stop_being_live(ScGpuResource *resource, gboolean copy)
 {
@@ -331,6 +353,7 @@ guint32 sc_gpu_resource_attach(ScGpuResource *resource, ScGuestBuffer *backing)
 
 ScGpuLease *sc_gpu_resource_detach(ScGpuResource *resource)
 {
+    sc_gpu_resource_settle(resource);
     if (!resource->is_blob && resource->is_live) {
         stop_being_live(resource, TRUE);
     }
@@ -343,14 +366,30 @@ static gboolean is_inside(const struct virtio_gpu_rect *rect, const ScGpuLayout 
            rect->y <= layout->height && rect->height <= layout->height - rect->y;
 }
 
-guint32 sc_gpu_resource_transfer(ScGpuResource *resource, const struct virtio_gpu_rect *rect,
-                                 guint64 offset)
+/* Of a rectangle that is inside. */
+static guint32 transfer_now(ScGpuResource *resource, const struct virtio_gpu_rect *rect,
+                            guint64 offset)
 {
     const ScGpuLayout *layout = &resource->layout;
-    guint64 place = (guint64)rect->y * layout->stride + (guint64)rect->x * PIXEL;
-    pixman_region32_t region;
-    guint8 *to;
-    gboolean good;
+    guint8 *pixels = get_pixels(resource);
+    pixman_region32_t region; /* one box: nothing to free */
+
+    if (pixels == NULL) {
+        return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+    }
+    pixman_region32_init_rect(&region, 0, 0, rect->width, rect->height);
+    return sc_guest_buffer_copy(resource->backing, offset, layout->stride, &region,
+                                pixels + (gsize)rect->y * layout->stride + (gsize)rect->x * PIXEL,
+                                layout->stride)
+               ? VIRTIO_GPU_RESP_OK_NODATA
+               : VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+}
+
+guint32 sc_gpu_resource_transfer(ScGpuResource *resource, const struct virtio_gpu_rect *rect,
+                                 guint64 offset, gboolean is_urgent)
+{
+    const ScGpuLayout *layout = &resource->layout;
+    gboolean is_in_place = offset == (guint64)rect->y * layout->stride + (guint64)rect->x * PIXEL;
 
     if (resource->is_blob) {
         return VIRTIO_GPU_RESP_OK_NODATA; /* Linux sends them for blobs, too */
@@ -361,25 +400,24 @@ guint32 sc_gpu_resource_transfer(ScGpuResource *resource, const struct virtio_gp
     if (!is_inside(rect, layout)) {
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     }
-    if (resource->is_live && offset == place) {
+    if ((resource->is_live && is_in_place) || rect->width == 0 || rect->height == 0) {
         return VIRTIO_GPU_RESP_OK_NODATA;
     }
-    if (rect->width == 0 || rect->height == 0) {
+    if (!is_urgent && is_in_place &&
+        sc_guest_buffer_get_size(resource->backing) >= resource->size) {
+        pixman_region32_union_rect(&resource->put_off, &resource->put_off, (int)rect->x,
+                                   (int)rect->y, rect->width, rect->height);
+        if (pixman_region32_n_rects(&resource->put_off) > MAX_PUT_OFF) {
+            sc_gpu_resource_settle(resource);
+        }
         return VIRTIO_GPU_RESP_OK_NODATA;
     }
     /* A guest that lays out its backing in its own way. */
     if (resource->is_live && !stop_being_live(resource, TRUE)) {
         return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
     }
-    to = get_pixels(resource);
-    if (to == NULL) {
-        return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
-    }
-    pixman_region32_init_rect(&region, 0, 0, rect->width, rect->height);
-    good = sc_guest_buffer_copy(resource->backing, offset, layout->stride, &region, to + place,
-                                layout->stride);
-    pixman_region32_fini(&region);
-    return good ? VIRTIO_GPU_RESP_OK_NODATA : VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+    sc_gpu_resource_settle(resource);
+    return transfer_now(resource, rect, offset);
 }
 
 /* ---- pictures --------------------------------------------------------------------------- */
@@ -444,8 +482,10 @@ static gboolean copy_pixels(ScGpuResource *resource, const ScGpuLayout *layout,
 {
     int n;
     const pixman_box32_t *boxes = pixman_region32_rectangles((pixman_region32_t *)region, &n);
-    const guint8 *pixels = get_pixels(resource);
+    const guint8 *pixels;
 
+    sc_gpu_resource_settle(resource);
+    pixels = get_pixels(resource);
     for (int i = 0; i < n && pixels != NULL; i++) {
         for (int y = boxes[i].y1; y < boxes[i].y2; y++) {
             memcpy(to + (gsize)to_stride * (guint)y + (gsize)boxes[i].x1 * PIXEL,

@@ -91,9 +91,13 @@ guint32 sc_gpu_resource_attach(ScGpuResource *resource, ScGuestBuffer *backing);
 /* As sc_gpu_resources_remove(). What a 2D resource showed stays. */
 ScGpuLease *sc_gpu_resource_detach(ScGpuResource *resource);
 
-/* From @offset of the backing on into the rectangle. */
+/* From @offset of the backing on into the rectangle. @is_urgent: now; else it may be put off until
+ * sc_gpu_resource_settle(), by when the guest may have drawn more. */
 guint32 sc_gpu_resource_transfer(ScGpuResource *resource, const struct virtio_gpu_rect *rect,
-                                 guint64 offset);
+                                 guint64 offset, gboolean is_urgent);
+
+/* Makes up for the transfers that were put off. */
+void sc_gpu_resource_settle(ScGpuResource *resource);
 
 /*
  * The picture as a scanout; @direct: as a dmabuf of the guest's pages, which is possible for live

@@ -372,6 +372,36 @@ static void test_unwatched(Fixture *fixture, gconstpointer data)
     guest_check_picture(guest, ALL, 2);
 }
 
+/* The same for a resource that is copied: its transfers wait until somebody looks. */
+static void test_unwatched_copied(Fixture *fixture, gconstpointer data)
+{
+    Guest *guest = fixture->guest;
+    g_auto(Pages) pages = { 0 };
+
+    guest_refuses_dmabufs = TRUE;
+    pages = guest_show_2d(guest, 1, 1);
+    g_assert_cmphex(guest_flush(guest, 1, ALL), ==, OK);
+    guest_check_picture(guest, ALL, 1);
+    sc_virtio_gpu_set_watched(guest->gpu, FALSE);
+    guest->n_frames = 0;
+    guest_draw(guest, &pages, WIDTH, 100, STRIDE, 0, 2);
+    g_assert_cmphex(guest_transfer(guest, 1, RECT(0, 0, WIDTH, 100), 0), ==, OK);
+    g_assert_cmphex(guest_flush(guest, 1, ALL), ==, OK);
+    g_assert_cmpuint(guest->n_frames, ==, 0);
+    guest_check_picture(guest, ALL, 1);
+    sc_virtio_gpu_set_watched(guest->gpu, TRUE);
+    g_assert_cmpuint(guest->n_frames, ==, 1);
+    guest_check_picture(guest, RECT(0, 0, WIDTH, 100), 2);
+    guest_check_picture(guest, RECT(0, 100, WIDTH, HEIGHT - 100), 1);
+
+    /* What was put off is not lost with the backing. */
+    sc_virtio_gpu_set_watched(guest->gpu, FALSE);
+    guest_draw(guest, &pages, WIDTH, HEIGHT, STRIDE, 0, 3);
+    g_assert_cmphex(guest_transfer(guest, 1, ALL, 0), ==, OK);
+    g_assert_cmphex(guest_detach(guest, 1), ==, OK);
+    guest_check_picture(guest, ALL, 3);
+}
+
 /* ---- the pointer ------------------------------------------------------------------------ */
 
 static void post_cursor(Guest *guest, guint32 type, guint32 scanout, guint32 id, gint32 x, gint32 y)
@@ -492,6 +522,7 @@ int main(int argc, char **argv)
     ADD("other-scanouts", test_other_scanouts);
     ADD("never-flushed", test_never_flushed);
     ADD("unwatched", test_unwatched);
+    ADD("unwatched-copied", test_unwatched_copied);
     ADD("cursor", test_cursor);
     ADD("cursor-formats", test_cursor_formats);
     ADD("uuid", test_uuid);
