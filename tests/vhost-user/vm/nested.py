@@ -20,7 +20,7 @@ QEMU = os.path.join(SOURCE, "tests/vhost-user/qemu-forky")
 
 # Small pictures (but not so small that they are copied): a guest waits for 50 ms at most, and
 # emulation is slow.
-SIZE = "320x208"
+SIZE = "160x120"
 
 # The driver is slow with so many pictures, not with as many, and so on: whatever else the machine has
 # to do meanwhile, it does at both times.
