@@ -397,8 +397,12 @@ static void test_unwatched_copied(Fixture *fixture, gconstpointer data)
     /* What was put off is not lost with the backing. */
     sc_virtio_gpu_set_watched(guest->gpu, FALSE);
     guest_draw(guest, &pages, WIDTH, HEIGHT, STRIDE, 0, 3);
+    g_assert_cmphex(guest_set_scanout(guest, 0, 0, ALL), ==, OK);
     g_assert_cmphex(guest_transfer(guest, 1, ALL, 0), ==, OK);
     g_assert_cmphex(guest_detach(guest, 1), ==, OK);
+    sc_virtio_gpu_set_watched(guest->gpu, TRUE);
+    g_assert_cmphex(guest_set_scanout(guest, 0, 1, ALL), ==, OK);
+    g_assert_cmphex(guest_flush(guest, 1, ALL), ==, OK);
     guest_check_picture(guest, ALL, 3);
 }
 
