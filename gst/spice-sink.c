@@ -39,29 +39,42 @@ static const struct {
     const char *name, *nick, *blurb, *initial;
     gboolean is_secret;
 } string_properties[N_STRINGS] = {
-    [STRING_LISTEN] = { "listen", "Listen",
-                        "Where viewers connect: [ADDR:]PORT or unix:PATH; port 0: any; null: "
-                        "nowhere, if there is tls-listen",
-                        DEFAULT_LISTEN },
-    [STRING_TLS_LISTEN] = { "tls-listen", "Listen for TLS",
-                            "Where viewers connect with TLS: [ADDR:]PORT; needs tls-cert" },
-    [STRING_TLS_CERT] = { "tls-cert", "TLS certificate",
-                          "File with the certificate for TLS (PEM)" },
-    [STRING_TLS_KEY] = { "tls-key", "TLS key",
-                         "File with its private key (PEM); null: it is in that of tls-cert" },
-    [STRING_TLS_CA] = { "tls-ca", "TLS authority",
-                        "File with who has issued it (PEM), for clients" },
-    [STRING_PASSWORD] = { "password", "Password",
-                          "What viewers must know, 1 to 60 bytes; null: everybody may watch",
+    [STRING_LISTEN] = { .name = "listen",
+                        .nick = "Listen",
+                        .blurb = "Where viewers connect: [ADDR:]PORT or unix:PATH; port 0: any; "
+                                 "null: nowhere, if there is tls-listen",
+                        .initial = DEFAULT_LISTEN },
+    [STRING_TLS_LISTEN] = { .name = "tls-listen",
+                            .nick = "Listen for TLS",
+                            .blurb =
+                                "Where viewers connect with TLS: [ADDR:]PORT; needs tls-cert" },
+    [STRING_TLS_CERT] = { .name = "tls-cert",
+                          .nick = "TLS certificate",
+                          .blurb = "File with the certificate for TLS (PEM)" },
+    [STRING_TLS_KEY] = { .name = "tls-key",
+                         .nick = "TLS key",
+                         .blurb = "File with its private key (PEM); null: that of tls-cert" },
+    [STRING_TLS_CA] = { .name = "tls-ca",
+                        .nick = "TLS authority",
+                        .blurb = "File with who has issued it (PEM), for clients" },
+    [STRING_PASSWORD] = { .name = "password",
+                          .nick = "Password",
+                          .blurb = "What viewers must know, 1 to 60 bytes; null: everybody may "
+                                   "watch",
                           .is_secret = TRUE },
-    [STRING_TITLE] = { "title", "Title", "The name that viewers show", "scancast" },
-    [STRING_ENCODER] = { "encoder", "Encoder",
-                         "For raw video: auto, va, software, or elements in the notation of "
-                         "gst-launch that take raw video and yield H.264",
-                         "auto" },
-    [STRING_RENDER_NODE] = { "render-node", "Render node",
-                             "For raw video: the GPU to use, e.g. /dev/dri/renderD128; null: the "
-                             "one that does best" },
+    [STRING_TITLE] = { .name = "title",
+                       .nick = "Title",
+                       .blurb = "The name that viewers show",
+                       .initial = "scancast" },
+    [STRING_ENCODER] = { .name = "encoder",
+                         .nick = "Encoder",
+                         .blurb = "For raw video: auto, va, software, or elements in the notation "
+                                  "of gst-launch that take raw video and yield H.264",
+                         .initial = "auto" },
+    [STRING_RENDER_NODE] = { .name = "render-node",
+                             .nick = "Render node",
+                             .blurb = "For raw video: the GPU to use, e.g. /dev/dri/renderD128; "
+                                      "null: the one that does best" },
 };
 
 enum {

@@ -135,8 +135,7 @@ static void test_codecs(void)
         "! vp8enc deadline=1 keyframe-max-dist=3600 ",
         "! vp9enc deadline=1 keyframe-max-dist=3600 ",
         "! jpegenc ",
-        "! videoconvert ! video/x-raw,format=I420 ! x265enc tune=zerolatency "
-        "speed-preset=ultrafast ! h265parse ",
+        "! videoconvert ! video/x-raw,format=I420 ! x265enc tune=zerolatency ! h265parse ",
         "! videoconvert ! video/x-raw,format=BGRx ",
         "! videoconvert ! video/x-raw,format=RGB16 ",
         "! videoconvert ! video/x-raw,format=RGB ",
