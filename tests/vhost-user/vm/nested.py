@@ -84,7 +84,7 @@ class Paced(Case):
             for i in range(N_WARM_UP, N_WARM_UP + 2 * BLOCK * N_PAIRS, BLOCK)
         ]
 
-    def check_pace(self, slow_ms, every_flip):
+    def check_pace(self, slow_ms, every_flip, least):
         self.boot(slow_ms)
         free = self.rate()
         client = self.start_client(self.scancast)
@@ -114,17 +114,19 @@ class Paced(Case):
               f"{left:.0f} after it", flush=True)  # fmt: skip
         steps = [after - before for before, after in zip(numbers, numbers[1:])]
         self.assertGreater(steps.count(1), every_flip * len(steps), numbers)
-        self.assertGreater(growth, 0.75 * slow_ms)
+        self.assertGreater(growth, least * slow_ms)
         self.assertLess(growth, 1.5 * slow_ms)
         self.assertGreater(free, 2 * watched)
         self.assertGreater(stopped, 0.8 * watched)
         self.assertGreater(left, 2 * watched)
 
     def test_15_ms(self):
-        self.check_pace(15, 0.8)
+        self.check_pace(15, 0.8, 0.75)
 
     def test_30_ms(self):
-        self.check_pace(30, 0.5)  # with what else it takes, some take longer than 50 ms
+        # With what else a picture takes it may be longer than the 50 ms that guests wait: then they
+        # draw while the one before is still being encoded, and save the time for that.
+        self.check_pace(30, 0.5, 0.35)
 
 
 if __name__ == "__main__":
