@@ -27,7 +27,7 @@
 /* Steps up, and how long it must be calm for one: fast ones, and gentle ones near a rate that was
  * too high. Whenever that is still so, gentle ones come half as often. */
 #define STEP_UP_FAST 1.25
-#define CALM_FAST (500 * 1000)
+#define CALM_FAST G_USEC_PER_SEC
 #define STEP_UP_GENTLE 1.08
 #define CALM_GENTLE G_USEC_PER_SEC
 #define CALM_GENTLE_MAX (4 * G_USEC_PER_SEC)
@@ -62,6 +62,8 @@ typedef struct {
     gint64 start_time;
     guint64 start_produced;
     gint64 last_delay; /* of a packet in the window before */
+
+    guint64 skipped; /* the window begins when so many packets have been delivered */
 
     ScRateViewer last; /* at the last update */
     gint64 progress_at;
@@ -269,6 +271,10 @@ static void note_viewer(ScRate *rate, const ScRateViewer *viewer, gint64 now)
         start_window(rate, link, viewer, now);
         return;
     }
+    if (viewer->packets < link->skipped && viewer->waiting > 0) {
+        start_window(rate, link, viewer, now);
+        return;
+    }
     if (!window_is_over(link, viewer, now)) {
         return;
     }
@@ -383,6 +389,12 @@ static void step_down(ScRate *rate, double can, double before)
 
     rate->gentle_calm = was_probing ? MIN(rate->gentle_calm * 2, CALM_GENTLE_MAX) : CALM_GENTLE;
     set_rate(rate, MAX(can, get_used(rate) * STEP_DOWN_MAX));
+    /* How the packets do that are on their way tells nothing about the new rate. */
+    for (guint i = 0; i < rate->links->len; i++) {
+        Link *link = get_link(rate, i);
+
+        link->skipped = link->last.packets + link->last.waiting;
+    }
 }
 
 static void step_up(ScRate *rate, double can)
@@ -407,8 +419,8 @@ guint sc_rate_update(ScRate *rate, const ScRateInput *input)
     note_viewers(rate, input);
     find_far_below(rate, input);
     opinion = ask_viewers(rate);
-
-    if (!opinion.is_delayed) {
+    /* A source that pauses fills no queue. */
+    if (!opinion.is_delayed && !input->may_have_paused) {
         rate->calm += CLAMP(input->now - rate->last_update, 0, MAX_STEP);
     }
     if (opinion.objects) {

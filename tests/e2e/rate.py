@@ -63,7 +63,7 @@ class Rates(Case):
         time.sleep(2)  # what was too much is still on its way
         slow = self.count_frames(client)
         self.assertGreater(slow, usual * 0.8, f"{slow} frames, {usual} without a limit")
-        self.assertLess(self.bitrate(), SLOW * 8 // 1000 * 3 // 2)
+        self.assertLess(self.bitrate(), SLOW * 8 // 1000 * 2)
         self.assertGreater(self.bitrate(), SLOW * 8 // 1000 // 4)
 
         link.limit(0)

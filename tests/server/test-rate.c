@@ -268,7 +268,7 @@ static const struct {
     { "less than the floor: pictures are fewer",
       1,
       30,
-      { { 30, 150, SC_RATE_FLOOR, 400, 8, 0, 0 } } },
+      { { 30, 150, SC_RATE_FLOOR, 700, 8, 0, 0 } } },
     { "a step down, and up again",
       1,
       30,
@@ -334,7 +334,7 @@ static const struct {
       30,
       { { 5, 50000, CEILING, CEILING, 29, 28, 0 },
         { 20, 1000, CEILING, CEILING, 0, 28, ANY },
-        { 10, 50000, CEILING, CEILING, 29, 28, ANY } } },
+        { 20, 50000, CEILING, CEILING, 29, 28, ANY } } },
     { "16 viewers, one slower: it decides",
       16,
       30,
@@ -549,7 +549,7 @@ static void test_slow_viewer_leaves(void)
     g_assert_cmpuint(world.kbit, <, 3100);
     world.sinks[0] = world.sinks[1];
     world.n_sinks = 1;
-    run(&world, 4);
+    run(&world, 6);
     g_assert_cmpuint(world.kbit, ==, CEILING);
     world_clear(&world);
 }
