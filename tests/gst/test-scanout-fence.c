@@ -423,6 +423,8 @@ static void test_reconnect(void)
 
     gst_element_set_state(link->harness->element, GST_STATE_NULL);
     g_object_set(link->harness->element, "reconnect", TRUE, NULL);
+    /* libspice-server 0.15 crashes now and then when clients come and go within milliseconds. */
+    g_usleep(G_USEC_PER_SEC);
     gst_element_set_state(link->harness->element, GST_STATE_PLAYING);
     g_free(child_expect(link->host, "channel 2 up"));
     settle(link);
@@ -443,6 +445,8 @@ static void test_reconnect(void)
 int main(int argc, char *argv[])
 {
     setup_init(&argc, &argv);
+    /* spice-gtk warns when a host ends while it connects. */
+    g_log_set_fatal_mask("GSpice", G_LOG_FATAL_MASK);
 #define ADD(path, func) g_test_add_func("/scanoutsrc-fence/" path, func)
     ADD("released-with-the-buffer", test_released_with_the_buffer);
     ADD("released-with-the-memory", test_released_with_the_memory);
