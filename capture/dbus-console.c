@@ -51,6 +51,7 @@ static ScDbusConsole *console_new(const char *path, guint id, GVariant *interfac
         g_variant_lookup_value(interfaces, SC_DBUS_MOUSE, G_VARIANT_TYPE_VARDICT);
     g_autoptr(GVariant) touch =
         g_variant_lookup_value(interfaces, SC_DBUS_TOUCH, G_VARIANT_TYPE_VARDICT);
+    g_autoptr(GVariant) modern = NULL;
     int max_touches = 0;
 
     self->id = id;
@@ -69,6 +70,9 @@ static ScDbusConsole *console_new(const char *path, guint id, GVariant *interfac
         g_variant_lookup(touch, "MaxSlots", "i", &max_touches);
     }
     self->max_touches = (guint)MAX(max_touches, 0);
+    /* It came with that version. */
+    modern = console != NULL ? g_variant_lookup_value(console, "Interfaces", NULL) : NULL;
+    self->is_modern = modern != NULL;
     return self;
 }
 

@@ -30,6 +30,7 @@ typedef struct {
     ScLeds leds;
     gboolean is_absolute; /* the guest takes positions */
     guint max_touches;    /* 0: no multi-touch */
+    gboolean is_modern;   /* QEMU 8.1 or newer: it drops pictures that it has not sent yet */
 } ScDbusConsole;
 
 void sc_dbus_console_free(ScDbusConsole *console); /* NULL is ignored */

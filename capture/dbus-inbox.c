@@ -14,6 +14,11 @@
  * answered. */
 #define MAX_DMABUF_UPDATES 256
 
+/* What a VMM may have queued, bytes and pictures. It has less than one picture unless it draws
+ * faster than the pictures can be carried away. */
+#define MAX_BACKLOG (32 * 1024 * 1024)
+#define MAX_BACKLOG_PICTURES 4
+
 #define N_INTERFACES 3
 
 struct ScDbusInbox {
@@ -31,6 +36,11 @@ struct ScDbusInbox {
     ScDbusNews news;
     guint8 *changes;      /* what is in news.changes.bytes */
     ScDbusPixels current; /* without bytes: what changes are changes of; width 0: of nothing */
+
+    gboolean watches_queue;
+    guint64 received;  /* bytes of pixels */
+    guint32 marker;    /* the serial of our call to the VMM; 0: it was answered */
+    guint64 marked_at; /* what was received when it was sent */
 };
 
 /* ---- news ------------------------------------------------------------------------------- */
@@ -70,6 +80,49 @@ void sc_dbus_answer(GDBusConnection *connection, GDBusMessage *call, const GErro
                            : g_dbus_message_new_method_error_literal(
                                  call, "org.freedesktop.DBus.Error.Failed", error->message);
     g_dbus_connection_send_message(connection, answer, G_DBUS_SEND_MESSAGE_FLAGS_NONE, NULL, NULL);
+}
+
+/* ---- the VMM's queue (GDBus's thread, locked) --------------------------------------------- */
+
+/* Any call will do: where it is not known the answer is an error, behind what is queued, too. */
+static void send_marker(ScDbusInbox *self)
+{
+    g_autoptr(GDBusMessage) call =
+        g_dbus_message_new_method_call(NULL, "/", "org.freedesktop.DBus.Peer", "Ping");
+
+    self->marked_at = self->received;
+    g_dbus_connection_send_message(self->connection, call, G_DBUS_SEND_MESSAGE_FLAGS_NONE,
+                                   &self->marker, NULL);
+}
+
+static void measure_backlog(ScDbusInbox *self, const ScDbusPixels *pixels)
+{
+    guint64 picture = (guint64)self->current.width * self->current.height *
+                      sc_format_bytes_per_pixel(self->current.fourcc);
+
+    self->received += g_bytes_get_size(pixels->bytes);
+    if (!self->watches_queue) {
+        return;
+    }
+    if (self->marker == 0) {
+        send_marker(self);
+    } else if (self->received - self->marked_at >
+               MAX(MAX_BACKLOG, MAX_BACKLOG_PICTURES * picture)) {
+        self->news.is_flooded = TRUE;
+    }
+}
+
+static gboolean take_answer(ScDbusInbox *self, GDBusMessage *answer)
+{
+    GDBusMessageType type = g_dbus_message_get_message_type(answer);
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->mutex);
+
+    if ((type != G_DBUS_MESSAGE_TYPE_METHOD_RETURN && type != G_DBUS_MESSAGE_TYPE_ERROR) ||
+        self->marker == 0 || g_dbus_message_get_reply_serial(answer) != self->marker) {
+        return FALSE;
+    }
+    self->marker = 0;
+    return TRUE;
 }
 
 /* ---- what calls do to the news (GDBus's thread, locked) ---------------------------------- */
@@ -132,6 +185,7 @@ static void take_scanout(ScDbusInbox *self, GDBusMessage *call, GVariant *body)
     } else {
         self->current = *pixels;
         self->current.bytes = NULL;
+        measure_backlog(self, pixels);
     }
     sc_dbus_answer(self->connection, call, NULL);
 }
@@ -202,6 +256,7 @@ static void take_update(ScDbusInbox *self, GDBusMessage *call, GVariant *body)
         if (check_pixels(&change, format, &error)) {
             begin_change(self);
             draw_change(self, &change, (guint)x, (guint)y);
+            measure_backlog(self, &change);
         }
     }
     if (error != NULL && self->news.changes_error == NULL) {
@@ -344,7 +399,8 @@ static gboolean take_call(ScDbusInbox *self, GDBusMessage *call)
 static GDBusMessage *filter_message(GDBusConnection *connection, GDBusMessage *message,
                                     gboolean is_incoming, gpointer data)
 {
-    if (is_incoming && is_known_call(message) && take_call(data, message)) {
+    if (is_incoming &&
+        ((is_known_call(message) && take_call(data, message)) || take_answer(data, message))) {
         g_object_unref(message);
         return NULL;
     }
@@ -367,13 +423,14 @@ static gboolean tell_news(gpointer data)
     return G_SOURCE_CONTINUE;
 }
 
-ScDbusInbox *sc_dbus_inbox_new(void (*func)(gpointer data), gpointer data)
+ScDbusInbox *sc_dbus_inbox_new(gboolean watches_queue, void (*func)(gpointer data), gpointer data)
 {
     static GSourceFuncs funcs = { .dispatch = dispatch_news };
     ScDbusInbox *self = g_new0(ScDbusInbox, 1);
 
     g_atomic_ref_count_init(&self->ref_count);
     g_mutex_init(&self->mutex);
+    self->watches_queue = watches_queue;
     self->func = func;
     self->data = data;
     news_init(&self->news);

@@ -9,6 +9,10 @@
  * changes of a picture are drawn into one another; the owner's thread takes the sum when it gets to
  * it. However late that is, at most one picture, its changes and a few small messages are kept.
  *
+ * A QEMU before 8.0 also queues what it cannot write as fast as its guest draws, without a limit
+ * and without dropping what is obsolete. So a small call to it goes with the pictures all the time:
+ * what comes in before its answer was queued there.
+ *
  * Thread: the owner thread, except that calls arrive in GDBus's.
  */
 #pragma once
@@ -54,12 +58,16 @@ typedef struct {
     gboolean was_disabled; /* Disable, before one of the changes above */
     gboolean is_disabled;  /* and after them */
 
+    /* The VMM queues ever more: only a new listener makes it forget that. */
+    gboolean is_flooded;
+
     GDBusMessage *cursor; /* CursorDefine */
     GDBusMessage *mouse;  /* MouseSet */
 } ScDbusNews;
 
-/* @func is called in the main context that is the thread default now, when there is news. */
-ScDbusInbox *sc_dbus_inbox_new(void (*func)(gpointer data), gpointer data);
+/* @func is called in the main context that is the thread default now, when there is news.
+ * @watches_queue: whether to find out if the VMM is flooded. */
+ScDbusInbox *sc_dbus_inbox_new(gboolean watches_queue, void (*func)(gpointer data), gpointer data);
 
 /* Becomes the listener on @connection, which does not process messages yet. Once. */
 gboolean sc_dbus_inbox_attach(ScDbusInbox *inbox, GDBusConnection *connection, GError **error);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "capture/dbus-listener.h"
 
-#include "capture/dbus-console.h"
 #include "capture/dbus-cursor.h"
 #include "capture/dbus-display.h"
 #include "capture/dbus-inbox.h"
@@ -34,6 +33,7 @@ static void on_news(gpointer data)
 {
     ScDbusListener *self = data;
     ScDbusNews news;
+    gboolean is_flooded;
 
     if (self->display == NULL) {
         return;
@@ -41,7 +41,11 @@ static void on_news(gpointer data)
     sc_dbus_inbox_take(self->inbox, &news);
     sc_dbus_display_take(self->display, &news);
     sc_dbus_cursor_take(self->cursor, &news);
+    is_flooded = news.is_flooded;
     sc_dbus_news_clear(&news);
+    if (is_flooded) {
+        self->funcs.flooded(self, self->data);
+    }
 }
 
 static void end(ScDbusListener *self, const char *reason)
@@ -132,7 +136,7 @@ static void ask(ScDbusListener *self, GDBusConnection *control, const char *name
 }
 
 ScDbusListener *sc_dbus_listener_new(ScSource *source, GDBusConnection *control, const char *name,
-                                     const char *path, const ScDbusListenerFuncs *funcs,
+                                     const ScDbusConsole *console, const ScDbusListenerFuncs *funcs,
                                      gpointer data)
 {
     ScDbusListener *self = g_new0(ScDbusListener, 1);
@@ -141,10 +145,10 @@ ScDbusListener *sc_dbus_listener_new(ScSource *source, GDBusConnection *control,
     self->funcs = *funcs;
     self->data = data;
     self->cancellable = g_cancellable_new();
-    self->inbox = sc_dbus_inbox_new(on_news, self);
+    self->inbox = sc_dbus_inbox_new(!console->is_modern, on_news, self);
     self->timeout = sc_timer_new(on_timeout, self);
     sc_timer_set_after(self->timeout, SET_UP_TIMEOUT_MS * G_TIME_SPAN_MILLISECOND);
-    ask(self, control, name, path);
+    ask(self, control, name, console->path);
     return self;
 }
 

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "capture/dbus-console.h"
 #include "capture/source-impl.h"
 
 #include <gio/gio.h>
@@ -17,16 +18,19 @@ typedef struct ScDbusListener ScDbusListener;
 
 typedef struct {
     void (*up)(ScDbusListener *listener, gpointer data);
+    /* The VMM draws faster than its pictures can be carried away, and its queue grows: free it, and
+     * ask for another one. */
+    void (*flooded)(ScDbusListener *listener, gpointer data);
     /* It is of no use any more: free it. */
     void (*ended)(ScDbusListener *listener, const char *reason, gpointer data);
 } ScDbusListenerFuncs;
 
 /*
- * Asks for it at the console @path of @name (NULL: the peer) on @control, which is needed until
- * the listener is up. @source and @data must outlive the result. Nothing is told from inside.
+ * Asks for it at @console of @name (NULL: the peer) on @control, which is needed until the listener
+ * is up. @source and @data must outlive the result. Nothing is told from inside.
  */
 ScDbusListener *sc_dbus_listener_new(ScSource *source, GDBusConnection *control, const char *name,
-                                     const char *path, const ScDbusListenerFuncs *funcs,
+                                     const ScDbusConsole *console, const ScDbusListenerFuncs *funcs,
                                      gpointer data);
 
 /* Guests that wait are released. NULL is ignored. */

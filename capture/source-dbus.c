@@ -11,6 +11,10 @@
 #include "capture/dbus-listener.h"
 #include "capture/error.h"
 #include "capture/source-impl.h"
+#include "capture/timer.h"
+
+/* Between two listeners, when the first one's queue has to go: time for QEMU to notice its end. */
+#define LISTEN_AGAIN_US (50 * 1000)
 
 typedef struct {
     ScSource base;
@@ -19,9 +23,13 @@ typedef struct {
     GHashTable *told; /* reasons the listener knows: each is told once until pictures come */
     guint wanted_width, wanted_height; /* 0: nobody has a wish */
 
-    gboolean is_up; /* the link; else the next two are NULL: */
+    GDBusConnection *connection; /* NULL: the link is down, and all up to the empty line are */
+    char *name;                  /* of the VMM on the bus, or NULL */
+    ScDbusConsole *console;
     ScDbusInput *input;
     ScDbusListener *coming; /* NULL also once it is up */
+    ScTimer *listen_again;
+    gboolean was_flooded;
 
     ScDbusListener *listener; /* NULL: no pictures come */
 } DbusSource;
@@ -42,7 +50,11 @@ static void tell_connecting(DbusSource *self, const char *reason)
 
 static void drop_link(DbusSource *self)
 {
-    self->is_up = FALSE;
+    sc_timer_cancel(self->listen_again);
+    g_clear_object(&self->connection);
+    g_clear_pointer(&self->name, g_free);
+    g_clear_pointer(&self->console, sc_dbus_console_free);
+    self->was_flooded = FALSE;
     g_clear_pointer(&self->coming, sc_dbus_listener_free);
     g_clear_pointer(&self->input, sc_dbus_input_free);
 }
@@ -66,6 +78,9 @@ static void on_listener_up(ScDbusListener *listener, gpointer data)
     sc_dbus_listener_free(self->listener);
     self->listener = listener;
     self->coming = NULL;
+    if (self->was_flooded) {
+        return; /* that is no news */
+    }
     g_hash_table_remove_all(self->told);
     sc_source_emit_state(&self->base, SC_SOURCE_CONNECTED, NULL);
 }
@@ -82,15 +97,42 @@ static void on_listener_ended(ScDbusListener *listener, const char *reason, gpoi
     }
     sc_dbus_listener_free(listener);
     /* If the VMM went its link tells so, too; the other listener makes up for an old one. */
-    if (was_coming || (self->is_up && self->coming == NULL)) {
+    if (was_coming || (self->connection != NULL && self->coming == NULL)) {
         give_up_link(self, reason);
     }
 }
 
+/* There will be some frames' pause, but the queue is gone, and the next picture is the newest. */
+static void on_listener_flooded(ScDbusListener *listener, gpointer data)
+{
+    DbusSource *self = data;
+
+    if (listener != self->listener || self->connection == NULL) {
+        return; /* another one is coming, or none can */
+    }
+    if (!self->was_flooded) {
+        g_message("%s: the guest draws faster than QEMU can send; pictures are left out (GL, or "
+                  "QEMU 8.0 and newer, do that better)",
+                  self->address->text);
+    }
+    self->was_flooded = TRUE;
+    g_clear_pointer(&self->listener, sc_dbus_listener_free);
+    sc_timer_set_after(self->listen_again, LISTEN_AGAIN_US);
+}
+
 static const ScDbusListenerFuncs listener_funcs = {
     .up = on_listener_up,
+    .flooded = on_listener_flooded,
     .ended = on_listener_ended,
 };
+
+static void listen(gpointer data)
+{
+    DbusSource *self = data;
+
+    self->coming = sc_dbus_listener_new(&self->base, self->connection, self->name, self->console,
+                                        &listener_funcs, self);
+}
 
 /* ---- the link --------------------------------------------------------------------------- */
 
@@ -111,13 +153,14 @@ static void on_up(GDBusConnection *connection, const char *name, GPtrArray *cons
          * drops the newer one. */
         g_clear_pointer(&self->listener, sc_dbus_listener_free);
     }
-    self->is_up = TRUE;
-    self->input = sc_dbus_input_new(&self->base, connection, name, console);
+    self->connection = g_object_ref(connection);
+    self->name = g_strdup(name);
+    self->console = g_steal_pointer(&console);
+    self->input = sc_dbus_input_new(&self->base, connection, name, self->console);
     if (self->wanted_width > 0) {
         sc_dbus_input_send_size(self->input, self->wanted_width, self->wanted_height);
     }
-    self->coming =
-        sc_dbus_listener_new(&self->base, connection, name, console->path, &listener_funcs, self);
+    listen(self);
 }
 
 static void on_down(const char *reason, gpointer data)
@@ -141,6 +184,7 @@ static ScSource *dbus_new(const char *address, GError **error)
     self = g_new0(DbusSource, 1);
     self->address = parsed;
     self->told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    self->listen_again = sc_timer_new(listen, self);
     return &self->base;
 }
 
@@ -160,6 +204,7 @@ static void dbus_free(ScSource *source)
     drop_link(self);
     sc_dbus_link_free(self->link);
     sc_dbus_listener_free(self->listener);
+    sc_timer_free(self->listen_again);
     g_hash_table_unref(self->told);
     sc_dbus_address_free(self->address);
     g_free(self);

@@ -57,11 +57,11 @@ static GVariant *managed_objects(PlayedQemu *self)
         "'Type': <'Graphic'>, 'Head': <uint32 1>}},"
         "'/org/qemu/Display1/Console_x': {'org.qemu.Display1.Console': {'Label': <'nonsense'>}},"
         "'/org/qemu/Display1/Console_0': {'org.qemu.Display1.Console': {'Label': <'first'>, "
-        "'Type': <'Graphic'>, 'Width': <uint32 320>, 'Height': <uint32 200>, "
+        "'Type': <'Graphic'>, %s 'Width': <uint32 320>, 'Height': <uint32 200>, "
         "'DeviceAddress': <'pci/0000/02.0'>}, 'org.qemu.Display1.Keyboard': {'Modifiers': "
         "<uint32 2>}, 'org.qemu.Display1.Mouse': {'IsAbsolute': <%s>}, "
         "'org.qemu.Display1.MultiTouch': {'MaxSlots': <10>}}},)",
-        self->is_absolute ? "true" : "false");
+        self->is_old ? "" : "'Interfaces': <@as []>,", self->is_absolute ? "true" : "false");
     g_autoptr(GError) error = NULL;
     GVariant *objects =
         g_variant_parse(G_VARIANT_TYPE("(a{oa{sa{sv}}})"), text, NULL, NULL, &error);
@@ -86,6 +86,16 @@ static void on_listener_interfaces(GObject *object, GAsyncResult *result, gpoint
     }
 }
 
+static GDBusMessage *swallow_calls(GDBusConnection *connection, GDBusMessage *message,
+                                   gboolean is_incoming, gpointer data)
+{
+    if (is_incoming &&
+        g_dbus_message_get_message_type(message) == G_DBUS_MESSAGE_TYPE_METHOD_CALL) {
+        g_clear_object(&message);
+    }
+    return message;
+}
+
 static void on_listener(GObject *object, GAsyncResult *result, gpointer data)
 {
     GDBusConnection *connection = g_dbus_connection_new_finish(result, NULL);
@@ -96,6 +106,9 @@ static void on_listener(GObject *object, GAsyncResult *result, gpointer data)
     }
     g_clear_object(&self->listener);
     self->listener = connection;
+    if (self->is_swamped) {
+        g_dbus_connection_add_filter(connection, swallow_calls, NULL, NULL);
+    }
     g_dbus_connection_start_message_processing(connection);
     if (self->is_old) {
         self->n_listeners++;

@@ -20,10 +20,11 @@ typedef struct {
     const char *greeting; /* of the monitor; NULL: none */
     const char *refusal;  /* what it answers to add_client; NULL: yes */
     gint64 shows_after;   /* its objects, microseconds after the connection came */
-    gboolean is_old;      /* does not ask for the listener's interfaces */
+    gboolean is_old;      /* as QEMU 7.2; does not ask for the listener's interfaces */
     gboolean is_absolute;
     gboolean is_deaf; /* does not answer calls to its consoles */
     gboolean refuses_listener;
+    gboolean is_swamped; /* its answers to the listener do not get out of its queue */
 
     GCancellable *life; /* cancelled when it dies */
     guint showing;      /* a source, 0: none */

@@ -165,6 +165,50 @@ static void test_flood_of_scanouts(void)
     pair_free(pair);
 }
 
+static void send_scanouts(Pair *pair, guint n)
+{
+    for (guint32 i = 1; i <= n; i++) {
+        played_say(pair->qemu, "Scanout", scanout_arguments(1280, 800, i), -1);
+        played_flush(pair->qemu);
+    }
+}
+
+static gboolean shows_number(Pair *pair, guint32 number)
+{
+    return pair->watcher->scanout != NULL && watcher_read_number(pair->watcher) == number;
+}
+
+/* A QEMU whose queue grows is asked for another listener, which has it forget the queue; one whose
+ * queue does not, or that drops by itself what is obsolete, is not. */
+static void test_backlog(void)
+{
+    static const struct {
+        gboolean is_old, is_swamped;
+    } cases[] = { { FALSE, TRUE }, { TRUE, FALSE }, { TRUE, TRUE } };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Pair *pair = pair_new_empty();
+
+        pair->qemu->is_old = cases[i].is_old;
+        pair->qemu->is_swamped = cases[i].is_swamped;
+        played_qemu_start(pair->qemu);
+        pair->watcher = watcher_new_at(pair->qemu->location);
+        played_qemu_wait_listener(pair->qemu);
+        wait_until(pair->watcher->n_connected == 1);
+        send_scanouts(pair, 20); /* 80 MB */
+        if (cases[i].is_old && cases[i].is_swamped) {
+            wait_until(pair->qemu->n_listeners == 2);
+            send_scanouts(pair, 5);
+        }
+        wait_until(shows_number(pair, i == 2 ? 5 : 20));
+        iterate_for(100 * 1000);
+        g_assert_cmpuint(pair->qemu->n_listeners, ==, i == 2 ? 2 : 1);
+        g_assert_cmpuint(pair->watcher->n_connected, ==, 1);
+        g_assert_cmpuint(pair->watcher->n_dark, ==, 0);
+        pair_free(pair);
+    }
+}
+
 /* The same with changes of rectangles: all of them are seen, in few frames and little memory. */
 static void test_flood_of_updates(void)
 {
@@ -447,6 +491,7 @@ int main(int argc, char **argv)
     g_test_add_func("/dbus/pixels/formats", test_formats);
     g_test_add_func("/dbus/pixels/flood-of-scanouts", test_flood_of_scanouts);
     g_test_add_func("/dbus/pixels/flood-of-updates", test_flood_of_updates);
+    g_test_add_func("/dbus/pixels/backlog", test_backlog);
     g_test_add_func("/dbus/pixels/order", test_order);
     g_test_add_func("/dbus/map/flips", test_map);
     g_test_add_func("/dbus/map/undrawn", test_map_undrawn);

@@ -15,7 +15,7 @@ BUTTONS = {1: 272, 2: 274, 3: 273}  # SPICE_MOUSE_BUTTON_* left, middle, right: 
 class GuestCase(Case):
     def boot(self, *arguments, mouse=False):
         self.guest = self.start_guest(*arguments, mouse=mouse)
-        self.scancast = self.start_scancast(f"spice+unix:{self.guest.socket}")
+        self.scancast = self.start_scancast(self.guest.source)
 
     def connect(self, *arguments):
         client = self.start_client(self.scancast, *arguments)

@@ -161,13 +161,18 @@ class Case(unittest.TestCase):
             where = f"--uri=spice://{scancast.address}"
         return self.start(probe, where, f"--seconds={2 * GUEST_PATIENCE}", *arguments)
 
-    def start_guest(self, *arguments, mouse=False):
-        """The guest of examples/guest with its first picture shown; .socket is QEMU's display."""
-        script = os.path.join(SOURCE, "examples/guest/boot-guest")
+    def display(self):
+        """boot-guest's option for QEMU's display, and the SOURCE that it is for scancast."""
         socket = self.path("vm.sock")
-        options = [f"--spice={socket}"] + (["--mouse"] if mouse else [])
+        return f"--spice={socket}", f"spice+unix:{socket}"
+
+    def start_guest(self, *arguments, mouse=False):
+        """The guest of examples/guest with its first picture shown; .source is QEMU's display."""
+        script = os.path.join(SOURCE, "examples/guest/boot-guest")
+        option, source = self.display()
+        options = [option] + (["--mouse"] if mouse else [])
         guest = self.start(script, *options, BUILD, *arguments)
-        guest.socket = socket
+        guest.source = source
         guest.size = guest.wait_for(r"^guest ready (\d+x\d+)", patience=GUEST_PATIENCE).group(1)
         return guest
 
