@@ -56,17 +56,12 @@ def assert_closed(connection):
         pass
 
 
-# LeakSanitizer's tracer crashes in programs that have loaded GnuTLS, as it looks at their
-# thread-local memory. Everything else that the sanitizers see is still told.
-NO_LEAK_CHECK = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
-
-
 class LinkCase(Case):
     def start_with_tls(self, *arguments, pki="ca"):
         self.ca, cert, key = make_pki(self.folder, pki)
         scancast = self.start_scancast(
             "--tls-port=127.0.0.1:0", f"--tls-cert={cert}", f"--tls-key={key}",
-            f"--tls-ca={self.ca}", *arguments, SOURCE, env=NO_LEAK_CHECK)  # fmt: skip
+            f"--tls-ca={self.ca}", *arguments, SOURCE)  # fmt: skip
         scancast.tls_address = scancast.wait_for(r"^listening on (\S+) with TLS$").group(1)
         return scancast
 
@@ -111,7 +106,7 @@ class Tls(LinkCase):
         self.ca = ca
         scancast = self.start_scancast(
             "--tls-port=0", f"--tls-cert={cert}", f"--tls-key={key}", "--bitrate=100000",
-            "pattern:1920x1080@20", env=NO_LEAK_CHECK)  # fmt: skip
+            "pattern:1920x1080@20")  # fmt: skip
         scancast.tls_address = scancast.wait_for(r"^listening on (\S+) with TLS$").group(1)
         client = self.start_tls_client(scancast, "--no-h264")
         self.assert_shows(client, 10)
@@ -296,8 +291,7 @@ class Files(LinkCase):
         self.fail_with(["--tls-key", other_key, cert], f"--tls-cert={cert}", f"--tls-key={other_key}")
         self.fail_with(["--tls-ca", other_ca], f"--tls-cert={both}", f"--tls-ca={other_ca}")
         self.fail_with(["glib-networking"], f"--tls-cert={both}", env={"GIO_USE_TLS": "dummy"})
-        scancast = self.start_scancast(
-            "--tls-port=0", f"--tls-cert={both}", SOURCE, env=NO_LEAK_CHECK)  # fmt: skip
+        scancast = self.start_scancast("--tls-port=0", f"--tls-cert={both}", SOURCE)
         scancast.wait_for("with TLS$")
         os.chmod(key, 0)
         if os.geteuid() != 0:

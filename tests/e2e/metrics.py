@@ -145,9 +145,10 @@ class Scraping(Metrics):
             self.value(samples, "scancast_viewer_key_frames_total", codec="H.264"), 1
         )
         self.assertGreater(self.value(samples, "scancast_stream_bytes_total", codec="H.264"), 1000)
-        self.assertEqual(
-            self.value(samples, "scancast_stream_bitrate_bits_per_second", codec="H.264"), 8000000
-        )
+        # The ceiling, or less where the machine is too busy to read.
+        bitrate = self.value(samples, "scancast_stream_bitrate_bits_per_second", codec="H.264")
+        self.assertGreater(bitrate, 0)
+        self.assertLessEqual(bitrate, 8000000)
         (rung,) = self.find(samples, "scancast_stream_rung", codec="MJPEG")
         self.assertIn("jpegenc", rung[0]["rung"])
         self.assertGreater(self.value(samples, "scancast_frames_total"), 19)
