@@ -11,6 +11,9 @@
 /* Packets are delayed if they take longer than this, and a quarter longer than pictures come. */
 #define MIN_DELAY (50 * 1000)
 
+/* Or if so many of the pictures came late because nobody had room before. */
+#define PAUSES 0.25
+
 /* Delays of at most this share of those in the window before: the queue shrinks already. */
 #define SHRINKING 0.95
 
@@ -36,7 +39,7 @@
  * one in between on things seem to have become better. */
 #define NEAR 0.85
 #define PROMISING 1.2
-#define BEYOND 1.5
+#define BEYOND 1.75
 
 /* Far below: can take less than this share of what most can, and is back from that share on, or
  * when it has kept up for so long. */
@@ -61,6 +64,7 @@ typedef struct {
     ScRateViewer start;
     gint64 start_time;
     guint64 start_produced;
+    guint start_updates, start_pauses;
     gint64 last_delay; /* of a packet in the window before */
 
     guint64 skipped; /* the window begins when so many packets have been delivered */
@@ -84,11 +88,12 @@ struct ScRate {
 
     gint64 last_update; /* 0: none */
     guint64 offered;
-    double fps;         /* of the source, at most that of the encoder */
-    double size;        /* of a packet that is no key frame; 0: unknown */
-    guint64 produced;   /* bytes */
-    gint64 calm;        /* for how long nothing was delayed */
-    gint64 gentle_calm; /* how long it must be for a gentle step */
+    double fps;            /* of the source, at most that of the encoder */
+    double size;           /* of a packet that is no key frame; 0: unknown */
+    guint64 produced;      /* bytes */
+    guint updates, pauses; /* packets, and those before which the source may have paused */
+    gint64 calm;           /* for how long nothing was delayed */
+    gint64 gentle_calm;    /* how long it must be for a gentle step */
 };
 
 ScRate *sc_rate_new(guint ceiling, guint max_fps)
@@ -121,6 +126,8 @@ static void note_source(ScRate *rate, const ScRateInput *input)
     double pictures = (double)(input->offered - rate->offered);
 
     rate->produced += input->size;
+    rate->updates++;
+    rate->pauses += input->may_have_paused;
     if (!input->is_key) {
         rate->size += (input->size - rate->size) / (rate->size > 0 ? SIZE_MEMORY : 1);
     }
@@ -173,6 +180,8 @@ static void start_window(const ScRate *rate, Link *link, const ScRateViewer *vie
     link->start = *viewer;
     link->start_time = now;
     link->start_produced = rate->produced;
+    link->start_updates = rate->updates;
+    link->start_pauses = rate->pauses;
 }
 
 static Link *find_link(ScRate *rate, const ScRateViewer *viewer, gint64 now)
@@ -194,19 +203,21 @@ static void note_delay(const ScRate *rate, Link *link, const ScRateViewer *viewe
     gint64 packets = (gint64)(viewer->packets - link->start.packets);
     gint64 delay = (viewer->delay - link->start.delay) / packets;
     gint64 service = MAX(viewer->service - link->start.service, 1);
-    double carried = 8000.0 * (double)(viewer->bytes - link->start.bytes) / (double)service;
+    gboolean is_held_up =
+        rate->pauses - link->start_pauses >= (rate->updates - link->start_updates) * PAUSES;
+    double carried = 8000.0 * (double)(viewer->bytes - link->start.bytes) /
+                     (double)(is_held_up ? now - link->start_time : service);
     /* The encoder gives each picture its share of a second, whether or not they are so many. */
     double can = USABLE * carried * G_USEC_PER_SEC / rate->frame_time / rate->fps;
     double used = get_used(rate);
 
-    if (delay <= get_max_delay(rate)) {
+    if (delay <= get_max_delay(rate) && !is_held_up) {
         link->delayed_since = 0;
     } else if (link->delayed_since == 0) {
         link->delayed_since = now;
     }
     /* Whatever the numbers say, a queue that stays is too long. */
     if (link->delayed_since > 0 && (double)delay > (double)link->last_delay * SHRINKING &&
-
         (can < used * TOLERANCE || now - link->delayed_since >= KEPT_UP)) {
         link->objects = TRUE;
         link->can = CLAMP(can, 1, used * STEP_DOWN_MIN);
@@ -226,7 +237,6 @@ static void note_keeping_up(const ScRate *rate, Link *link, const ScRateViewer *
     if (link->kept_up < KEPT_UP) {
         return;
     }
-
     if (link->is_far_below) {
         link->is_far_below = FALSE;
         link->can = rate->kbit;
@@ -419,8 +429,7 @@ guint sc_rate_update(ScRate *rate, const ScRateInput *input)
     note_viewers(rate, input);
     find_far_below(rate, input);
     opinion = ask_viewers(rate);
-    /* A source that pauses fills no queue. */
-    if (!opinion.is_delayed && !input->may_have_paused) {
+    if (!opinion.is_delayed) {
         rate->calm += CLAMP(input->now - rate->last_update, 0, MAX_STEP);
     }
     if (opinion.objects) {

@@ -3,7 +3,8 @@
  * Which bit rate a stream should have, given how its viewers' networks do. A state machine without
  * clock and I/O: time and observations in, decisions out.
  *
- * Packets that take longer than pictures come mean that a queue grows. Then the rate steps down to
+ * Packets that take longer than pictures come, or pictures for which nobody has room, mean that a
+ * queue grows. Then the rate steps down to
  * what that viewer's network was seen to carry, before the queue is full and packets are lost. When
  * all is calm the rate goes up again: fast up to where it went wrong last, gently from there on,
  * the gentler the more often that failed.

@@ -57,6 +57,8 @@ typedef struct {
     gint64 next_picture;
     gboolean unseen, wants_key, was_closed;
     guint64 offered, encoded;
+    gboolean is_lazy; /* the encoder: it comes to a new rate by and by */
+    double made_kbit;
     guint kbit, lowest, highest; /* the rate, and its extremes since they were last reset */
     guint n_down, n_up;
     gboolean is_far_below[MAX_VIEWERS];
@@ -126,10 +128,14 @@ static void update_rate(World *world, guint size, gboolean is_key)
 
 static void encode(World *world)
 {
+    double follows = world->is_lazy ? 0.1 : 1;
     gboolean is_key = world->wants_key;
-    double size = MIN(world->kbit, world->content_kbit) * 1000.0 / 8 / MAX_FPS *
-                  g_rand_double_range(world->noise, 0.8, 1.2) * (is_key ? KEY_FACTOR : 1) *
-                  world->generosity;
+    double size;
+
+    world->made_kbit += (world->kbit - world->made_kbit) * follows;
+    size = MIN(world->made_kbit, world->content_kbit) * 1000.0 / 8 / MAX_FPS *
+           g_rand_double_range(world->noise, 0.8, 1.2) * (is_key ? KEY_FACTOR : 1) *
+           world->generosity;
 
     world->unseen = FALSE;
     world->wants_key = FALSE;
@@ -213,6 +219,7 @@ static void world_init(World *world, guint n_sinks)
                       .fps = MAX_FPS,
                       .content_kbit = G_MAXUINT,
                       .generosity = 1,
+                      .made_kbit = CEILING,
                       .kbit = CEILING };
     for (guint i = 0; i < n_sinks; i++) {
         add_sink(world, 100000);
@@ -446,6 +453,30 @@ static void test_step_down(void)
     }
 }
 
+/* What it really looks like: encoders come to a new rate by and by, and there are buffers which
+ * take nothing before most is gone. */
+static void test_lazy_encoder(void)
+{
+    World world;
+    guint64 shown;
+
+    world_init(&world, 1);
+    world.is_lazy = TRUE;
+    world.pauses = TRUE;
+    world.piece = 24000;
+    run(&world, 5);
+    world.sinks[0].kbit = 1000;
+    run(&world, 6);
+    g_test_message("rate %u, at least %u, %u steps down", world.kbit, world.lowest, world.n_down);
+    g_assert_cmpuint(world.lowest, >=, 850);
+    shown = world.sinks[0].shown;
+    run(&world, 60);
+    g_test_message("rate %u to %u, %.1f fps", world.lowest, world.highest,
+                   (double)(world.sinks[0].shown - shown) / 60);
+    g_assert_cmpuint(world.highest, <=, 1500);
+    world_clear(&world);
+}
+
 /* An encoder that makes more of it than it was told to. */
 static void test_generous_encoder(void)
 {
@@ -580,6 +611,29 @@ static void test_far_below(void)
     world_clear(&world);
 }
 
+/* A buffer that is emptied all at once: no picture is late for long, but every second one comes
+ * only after nobody had room. What got through in all that time is what the network carries. */
+static void test_held_up(void)
+{
+    g_autoptr(ScRate) rate = sc_rate_new(CEILING, MAX_FPS);
+    ScRateViewer viewer = { .id = 1 };
+    ScRateInput input = { .now = 1, .size = 15000, .viewers = &viewer, .n_viewers = 1 };
+    guint kbit = CEILING;
+
+    for (guint i = 0; i < 20 && kbit == CEILING; i++) {
+        kbit = sc_rate_update(rate, &input);
+        input.now += 50 * MS;
+        input.offered++;
+        input.may_have_paused = i % 2 == 0;
+        viewer.packets++;
+        viewer.bytes += input.size;
+        viewer.service += 20 * MS;
+        viewer.delay += 30 * MS;
+    }
+    g_assert_cmpuint(kbit, <, 15000 * 20 * 8 / 1000);
+    g_assert_cmpuint(kbit, >, 15000 * 20 * 8 / 1000 * 3 / 4);
+}
+
 static void test_low_ceiling(void)
 {
     g_autoptr(ScRate) rate = sc_rate_new(100, 1);
@@ -599,6 +653,7 @@ int main(int argc, char **argv)
         g_test_add_data_func(path, GUINT_TO_POINTER(i), test_row);
     }
     g_test_add_func("/rate/step-down", test_step_down);
+    g_test_add_func("/rate/lazy-encoder", test_lazy_encoder);
     g_test_add_func("/rate/generous-encoder", test_generous_encoder);
     g_test_add_func("/rate/no-oscillation", test_no_oscillation);
     g_test_add_func("/rate/idle", test_idle);
@@ -607,6 +662,7 @@ int main(int argc, char **argv)
     g_test_add_func("/rate/replaced-viewer", test_replaced_viewer);
     g_test_add_func("/rate/slow-viewer-leaves", test_slow_viewer_leaves);
     g_test_add_func("/rate/far-below", test_far_below);
+    g_test_add_func("/rate/held-up", test_held_up);
     g_test_add_func("/rate/low-ceiling", test_low_ceiling);
     return g_test_run();
 }
