@@ -4,10 +4,9 @@
  * clock and I/O: time and observations in, decisions out.
  *
  * Packets that take longer than pictures come, or pictures for which nobody has room, mean that a
- * queue grows. Then the rate steps down to
- * what that viewer's network was seen to carry, before the queue is full and packets are lost. When
- * all is calm the rate goes up again: fast up to where it went wrong last, gently from there on,
- * the gentler the more often that failed.
+ * queue grows. Then the rate steps down to what that viewer's network was seen to carry, before the
+ * queue is full and packets are lost. When all is calm the rate goes up again: fast up to where it
+ * went wrong last, gently from there on, the gentler the more often that failed.
  *
  *  - The slowest healthy viewer decides.
  *  - A viewer that takes nothing has no say, nor has one whose network carries far less than most
