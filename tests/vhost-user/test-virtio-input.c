@@ -245,35 +245,6 @@ static void test_config_bytes(Fixture *fixture, gconstpointer unused)
 
 /* ---- keys ------------------------------------------------------------------------------- */
 
-/* Codes that no scancode has, or only one with another meaning. */
-static gboolean has_no_scancode(guint code)
-{
-    return code == 84 || code == KEY_ISO || code == KEY_BASSBOOST || code == KEY_EXIT ||
-           code == KEY_MOVE || (code >= 195 && code <= 199);
-}
-
-static void test_scancodes(void)
-{
-    guint8 seen[KEY_CNT] = { 0 };
-
-    for (guint scancode = 0; scancode < 0x10000; scancode++) {
-        seen[sc_scancode_to_key(scancode)]++;
-    }
-    for (guint code = KEY_ESC; code <= KEY_UWB; code++) {
-        g_test_message("code %u", code);
-        g_assert_cmpuint(seen[code], ==, code == KEY_SYSRQ ? 2 : has_no_scancode(code) ? 0 : 1);
-    }
-    for (guint code = KEY_UWB + 1; code < KEY_CNT; code++) {
-        g_assert_cmpuint(seen[code], ==, 0);
-    }
-    g_assert_cmpuint(sc_scancode_to_key(SCANCODE_A), ==, KEY_A);
-    g_assert_cmpuint(sc_scancode_to_key(0x11c), ==, KEY_KPENTER);
-    g_assert_cmpuint(sc_scancode_to_key(0x148), ==, KEY_UP);
-    g_assert_cmpuint(sc_scancode_to_key(0x57), ==, KEY_F11);
-    g_assert_cmpuint(sc_scancode_to_key(0x146), ==, KEY_PAUSE);
-    g_assert_cmpuint(sc_scancode_to_key(0x15b), ==, KEY_LEFTMETA);
-}
-
 static void press(Fixture *fixture, guint scancode, gboolean pressed)
 {
     sc_virtio_input_send_key(fixture->input, scancode, pressed);
@@ -621,7 +592,6 @@ int main(int argc, char **argv)
     ADD("restart/vmm", "", test_restart);
     ADD("bad-buffers", NULL, test_bad_buffers);
     ADD("leds", NULL, test_leds);
-    g_test_add_func("/virtio-input/scancodes", test_scancodes);
     g_test_add_func("/virtio-input/paths", test_paths);
     return g_test_run();
 }
