@@ -115,7 +115,7 @@ static void measure_backlog(ScDbusInbox *self, const ScDbusPixels *pixels)
 static gboolean take_answer(ScDbusInbox *self, GDBusMessage *answer)
 {
     GDBusMessageType type = g_dbus_message_get_message_type(answer);
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->mutex);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&self->mutex);
 
     if ((type != G_DBUS_MESSAGE_TYPE_METHOD_RETURN && type != G_DBUS_MESSAGE_TYPE_ERROR) ||
         self->marker == 0 || g_dbus_message_get_reply_serial(answer) != self->marker) {
@@ -383,7 +383,7 @@ static gboolean is_known_call(GDBusMessage *call)
 
 static gboolean take_call(ScDbusInbox *self, GDBusMessage *call)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->mutex);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&self->mutex);
 
     for (gsize i = 0; i < G_N_ELEMENTS(handlers) && !self->closed; i++) {
         if (strcmp(handlers[i].method, g_dbus_message_get_member(call)) == 0) {
@@ -483,7 +483,7 @@ gboolean sc_dbus_inbox_attach(ScDbusInbox *self, GDBusConnection *connection, GE
 
 void sc_dbus_inbox_take(ScDbusInbox *self, ScDbusNews *news)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&self->mutex);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&self->mutex);
 
     *news = self->news;
     news_init(&self->news);
