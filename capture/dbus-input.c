@@ -71,7 +71,7 @@ static void send_size(ScDbusInput *self);
 static gboolean finish_call(GObject *object, GAsyncResult *result)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GVariant) answer =
+    g_autoptr(GVariant) answer G_GNUC_UNUSED =
         g_dbus_connection_call_finish(G_DBUS_CONNECTION(object), result, &error);
 
     if (error != NULL && !g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED)) {

@@ -397,7 +397,7 @@ static const char *interface_of(const char *method)
 static void on_answer(GObject *object, GAsyncResult *result, gpointer data)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GVariant) value = g_dbus_connection_call_with_unix_fd_list_finish(
+    g_autoptr(GVariant) value G_GNUC_UNUSED = g_dbus_connection_call_with_unix_fd_list_finish(
         G_DBUS_CONNECTION(object), NULL, result, &error);
     PlayedCall *call = data;
 
