@@ -170,7 +170,7 @@ static void test_other_client(void)
     Pair *pair = pair_new();
     Watcher *watcher = pair->watcher;
     g_autoptr(GError) error = NULL;
-    g_autofree char *list = sc_source_list(pair->qemu->location, &error);
+    g_autofree char *list G_GNUC_UNUSED = sc_source_list(pair->qemu->location, &error);
 
     g_assert_no_error(error);
     wait_until(watcher_was_told(watcher, "another client has taken it"));
