@@ -183,7 +183,7 @@ class Guest(LaunchCase):
         width, height = map(int, guest.size.split("x"))
         raw = self.path("raw")
         self.run_line(
-            f"scanoutsrc location=spice+unix:{guest.socket} num-buffers=40 ! videoconvert "
+            f"scanoutsrc location={guest.source} num-buffers=40 ! videoconvert "
             f"! video/x-raw,format=RGB,width={width},height={height} ! filesink location={raw}"
         )
         numbers = [frame_number(frame, width) for frame in read_frames(raw, width, height)]
@@ -195,7 +195,7 @@ class Guest(LaunchCase):
         width, height = map(int, guest.size.split("x"))
         raw = self.path("raw")
         process = self.launch(
-            f"scanoutsrc location=spice+unix:{guest.socket} ! videoconvert "
+            f"scanoutsrc location={guest.source} ! videoconvert "
             f"! video/x-raw,format=RGB ! filesink location={raw} buffer-mode=unbuffered"
         )
         process.wait_for("Setting pipeline to PLAYING")
@@ -211,7 +211,7 @@ class Guest(LaunchCase):
         """From a viewer through the pipeline to the guest."""
         guest = self.start_guest("scancast.mode=idle", "scancast.first=7")
         process = self.launch(
-            f"scanoutsrc location=spice+unix:{guest.socket} ! spicesink listen=127.0.0.1:0", "-v"
+            f"scanoutsrc location={guest.source} ! spicesink listen=127.0.0.1:0", "-v"
         )
         client = self.start_viewer(process)
         self.wait_for_frame(client, 7)
