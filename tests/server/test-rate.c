@@ -1,247 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The rate as a table: what networks carry over time in, what becomes of the stream out. */
-#include "server/rate.h"
-
-#include <string.h>
-
-#define MS 1000
-#define CEILING 8000
-#define MAX_FPS 30
-
-/* What waits between the library and the network, and what may wait before it: see server/viewer.c
- * and server/listener.c. */
-#define SOCKET_BYTES 32768
-#define ENOUGH_PACKETS 2
-#define MAX_PACKETS 8
-
-#define MAX_VIEWERS 16
-#define KEY_FACTOR 5 /* by which key frames are larger */
+#include "tests/server/rate-world.h"
 
 #define PACKET 1500 /* of a network */
 
 #define ANY G_MAXUINT
-
-typedef struct {
-    guint size;
-    gint64 sent_at;
-    gboolean is_key;
-} Packet;
-
-/* A viewer and the network to it. */
-typedef struct {
-    guint kbit;
-    guint64 id;
-    double in_socket, credit;    /* bytes */
-    Packet packets[MAX_PACKETS]; /* the first is being written */
-    guint n_packets;
-    double written; /* of the first */
-    gint64 first_since;
-    gboolean needs_key, key_asked;
-
-    guint64 delivered, bytes;
-    gint64 service, delay;
-    guint64 dropped, shown;
-} Sink;
-
-typedef struct {
-    ScRate *rate;
-    GRand *noise;
-    gint64 now;
-    guint fps;          /* of the source; 0: idle */
-    guint content_kbit; /* what its pictures need; the rate limits it */
-    gboolean pauses;    /* the source, while nobody has room */
-    double generosity;  /* of the encoder: it makes so much more than it should */
-    double piece;       /* bytes in which the network takes from the socket */
-    Sink sinks[MAX_VIEWERS];
-    guint n_sinks;
-    gint64 next_picture;
-    gboolean unseen, wants_key, was_closed;
-    guint64 offered, encoded;
-    gboolean is_lazy; /* the encoder: it comes to a new rate by and by */
-    double made_kbit;
-    guint kbit, lowest, highest; /* the rate, and its extremes since they were last reset */
-    guint n_down, n_up;
-    gboolean is_far_below[MAX_VIEWERS];
-} World;
-
-static gboolean is_congested(const Sink *sink)
-{
-    return sink->n_packets > ENOUGH_PACKETS || (sink->needs_key && !sink->key_asked);
-}
-
-static void lose(World *world, Sink *sink)
-{
-    sink->needs_key = TRUE;
-    sink->key_asked = FALSE;
-}
-
-static void send_packet(World *world, Sink *sink, guint size, gboolean is_key)
-{
-    if (sink->needs_key && !is_key) {
-        sink->dropped++;
-    } else if (sink->n_packets == MAX_PACKETS) {
-        sink->dropped++;
-        lose(world, sink);
-    } else {
-        if (sink->n_packets == 0) {
-            sink->first_since = world->now;
-        }
-        sink->packets[sink->n_packets++] = (Packet){ size, world->now, is_key };
-        sink->needs_key = FALSE;
-    }
-}
-
-static void update_rate(World *world, guint size, gboolean is_key)
-{
-    ScRateViewer viewers[MAX_VIEWERS];
-    ScRateInput input = { .now = world->now,
-                          .size = size,
-                          .is_key = is_key,
-                          .offered = world->offered,
-                          .may_have_paused = world->was_closed,
-                          .viewers = viewers,
-                          .n_viewers = world->n_sinks };
-    guint before = world->kbit;
-
-    for (guint i = 0; i < world->n_sinks; i++) {
-        const Sink *sink = &world->sinks[i];
-
-        viewers[i] = (ScRateViewer){ .id = sink->id,
-                                     .packets = sink->delivered,
-                                     .bytes = sink->bytes,
-                                     .service = sink->service,
-                                     .delay = sink->delay,
-                                     .waiting = sink->n_packets };
-    }
-    world->kbit = sc_rate_update(world->rate, &input);
-    world->was_closed = FALSE;
-    for (guint i = 0; i < world->n_sinks; i++) {
-        world->is_far_below[i] = viewers[i].is_far_below;
-    }
-    world->n_down += world->kbit < before;
-    world->n_up += world->kbit > before;
-    world->lowest = MIN(world->lowest, world->kbit);
-    world->highest = MAX(world->highest, world->kbit);
-    g_assert_cmpuint(world->kbit, <=, CEILING);
-    g_assert_cmpuint(world->kbit, >=, SC_RATE_FLOOR);
-}
-
-static void encode(World *world)
-{
-    double follows = world->is_lazy ? 0.1 : 1;
-    gboolean is_key = world->wants_key;
-    double size;
-
-    world->made_kbit += (world->kbit - world->made_kbit) * follows;
-    size = MIN(world->made_kbit, world->content_kbit) * 1000.0 / 8 / MAX_FPS *
-           g_rand_double_range(world->noise, 0.8, 1.2) * (is_key ? KEY_FACTOR : 1) *
-           world->generosity;
-
-    world->unseen = FALSE;
-    world->wants_key = FALSE;
-    world->encoded++;
-    for (guint i = 0; i < world->n_sinks; i++) {
-        send_packet(world, &world->sinks[i], (guint)size, is_key);
-    }
-    update_rate(world, (guint)size, is_key);
-}
-
-/* One millisecond of a network. */
-static void run_sink(World *world, Sink *sink)
-{
-    double room;
-
-    sink->credit = MIN(sink->credit, world->piece) + sink->kbit / 8.0;
-    if (sink->credit >= MIN(sink->in_socket, world->piece)) {
-        double taken = MIN(sink->in_socket, sink->credit);
-
-        sink->in_socket -= taken;
-        sink->credit -= taken;
-    }
-    while (sink->n_packets > 0 && (room = SOCKET_BYTES - sink->in_socket) > 0) {
-        Packet *packet = &sink->packets[0];
-        double size = MIN(room, packet->size - sink->written);
-
-        sink->written += size;
-        sink->in_socket += size;
-        if (sink->written < packet->size) {
-            break;
-        }
-        sink->delivered++;
-        sink->shown++;
-        sink->bytes += packet->size;
-        sink->service += MIN(world->now - sink->first_since, SC_RATE_STALL);
-        sink->delay += MIN(world->now - packet->sent_at, SC_RATE_STALL);
-        memmove(packet, packet + 1, --sink->n_packets * sizeof *packet);
-        sink->first_since = world->now;
-        sink->written = 0;
-    }
-    if (sink->needs_key && !sink->key_asked && sink->n_packets == 0) {
-        sink->key_asked = TRUE;
-        world->wants_key = TRUE;
-        world->unseen = TRUE;
-    }
-}
-
-static void run_millisecond(World *world)
-{
-    gboolean is_open = FALSE;
-
-    world->now += MS;
-    for (guint i = 0; i < world->n_sinks; i++) {
-        run_sink(world, &world->sinks[i]);
-        is_open |= !is_congested(&world->sinks[i]);
-    }
-    world->was_closed |= !is_open;
-    if (world->fps > 0 && world->now >= world->next_picture && (is_open || !world->pauses)) {
-        world->next_picture = MAX(world->next_picture + G_USEC_PER_SEC / world->fps, world->now);
-        world->offered++;
-        world->unseen = TRUE;
-    }
-    if (is_open && world->unseen) {
-        encode(world);
-    }
-}
-
-static void add_sink(World *world, guint kbit)
-{
-    static guint64 last_id;
-    Sink *sink = &world->sinks[world->n_sinks++];
-
-    *sink = (Sink){ .kbit = kbit, .id = ++last_id, .needs_key = TRUE };
-}
-
-static void world_init(World *world, guint n_sinks)
-{
-    *world = (World){ .rate = sc_rate_new(CEILING, MAX_FPS),
-                      .noise = g_rand_new_with_seed(1),
-                      .now = 1000000000,
-                      .fps = MAX_FPS,
-                      .content_kbit = G_MAXUINT,
-                      .generosity = 1,
-                      .made_kbit = CEILING,
-                      .kbit = CEILING };
-    for (guint i = 0; i < n_sinks; i++) {
-        add_sink(world, 100000);
-    }
-}
-
-static void world_clear(World *world)
-{
-    sc_rate_free(world->rate);
-    g_rand_free(world->noise);
-}
-
-static void run(World *world, double seconds)
-{
-    gint64 end = world->now + (gint64)(seconds * G_USEC_PER_SEC);
-
-    world->lowest = G_MAXUINT;
-    world->highest = world->n_down = world->n_up = 0;
-    while (world->now < end) {
-        run_millisecond(world);
-    }
-}
 
 /* One stretch of time. Viewer 0 is the one with the network that is spoken of; the others, if any,
  * have plenty. */
@@ -372,9 +135,9 @@ static void run_stretch(World *world, const Stretch *stretch)
     guint64 shown;
 
     world->sinks[0].kbit = stretch->kbit;
-    run(world, stretch->seconds * 2 / 3);
+    world_run(world, stretch->seconds * 2 / 3);
     shown = world->sinks[0].shown;
-    run(world, stretch->seconds / 3);
+    world_run(world, stretch->seconds / 3);
     g_test_message("%5.0f s at %6u kbit/s: rate %u to %u, %.1f fps, lost %u", stretch->seconds,
                    stretch->kbit, world->lowest, world->highest,
                    (world->sinks[0].shown - shown) * 3 / stretch->seconds,
@@ -425,8 +188,8 @@ static void test_no_oscillation(void)
 
     world_init(&world, 1);
     world.sinks[0].kbit = 3000;
-    run(&world, 20);
-    run(&world, 120);
+    world_run(&world, 20);
+    world_run(&world, 120);
     g_test_message("rate %u to %u, %u steps down, %u up", world.lowest, world.highest, world.n_down,
                    world.n_up);
     g_assert_cmpuint(world.highest, <, world.lowest * 3 / 2);
@@ -442,9 +205,9 @@ static void test_step_down(void)
 
         world_init(&world, 2);
         world.fps = fps;
-        run(&world, 5);
+        world_run(&world, 5);
         world.sinks[0].kbit = 4000 * fps / 30;
-        run(&world, 6);
+        world_run(&world, 6);
         g_test_message("rate %u, at least %u, %u steps down, %u up", world.kbit, world.lowest,
                        world.n_down, world.n_up);
         g_assert_cmpuint(world.n_down, <=, 2);
@@ -464,13 +227,13 @@ static void test_lazy_encoder(void)
     world.is_lazy = TRUE;
     world.pauses = TRUE;
     world.piece = 24000;
-    run(&world, 5);
+    world_run(&world, 5);
     world.sinks[0].kbit = 1000;
-    run(&world, 6);
+    world_run(&world, 6);
     g_test_message("rate %u, at least %u, %u steps down", world.kbit, world.lowest, world.n_down);
     g_assert_cmpuint(world.lowest, >=, 850);
     shown = world.sinks[0].shown;
-    run(&world, 60);
+    world_run(&world, 60);
     g_test_message("rate %u to %u, %.1f fps", world.lowest, world.highest,
                    (double)(world.sinks[0].shown - shown) / 60);
     g_assert_cmpuint(world.highest, <=, 1500);
@@ -486,9 +249,9 @@ static void test_generous_encoder(void)
     world_init(&world, 1);
     world.generosity = 1.5;
     world.sinks[0].kbit = 3000;
-    run(&world, 20);
+    world_run(&world, 20);
     shown = world.sinks[0].shown;
-    run(&world, 60);
+    world_run(&world, 60);
     g_test_message("rate %u to %u, %.1f fps", world.lowest, world.highest,
                    (double)(world.sinks[0].shown - shown) / 60);
     g_assert_cmpuint(world.sinks[0].shown - shown, >=, 60 * 28);
@@ -503,19 +266,19 @@ static void test_idle(void)
 
     world_init(&world, 1);
     world.sinks[0].kbit = 3000;
-    run(&world, 10);
+    world_run(&world, 10);
     kbit = world.kbit;
     world.sinks[0].kbit = 50000;
     world.fps = 0;
-    run(&world, 600);
+    world_run(&world, 600);
     g_assert_cmpuint(world.kbit, ==, kbit);
     world.fps = 10;
     world.content_kbit = 100;
-    run(&world, 60);
+    world_run(&world, 60);
     g_assert_cmpuint(world.kbit, ==, kbit);
     world.fps = 30;
     world.content_kbit = G_MAXUINT;
-    run(&world, 30);
+    world_run(&world, 30);
     g_assert_cmpuint(world.kbit, ==, CEILING);
     world_clear(&world);
 }
@@ -526,11 +289,11 @@ static void test_rare_pictures(void)
     World world;
 
     world_init(&world, 1);
-    run(&world, 5);
+    world_run(&world, 5);
     world.sinks[0].kbit = 1000;
     world.fps = 1;
-    run(&world, 2);
-    run(&world, 30);
+    world_run(&world, 2);
+    world_run(&world, 30);
     g_assert_cmpuint(world.lowest, >=, 3000);
     world_clear(&world);
 }
@@ -541,12 +304,12 @@ static void test_hiccups(void)
     World world;
 
     world_init(&world, 2);
-    run(&world, 3);
+    world_run(&world, 3);
     for (guint i = 0; i < 10; i++) {
         world.sinks[0].kbit = 0;
-        run(&world, 0.15);
+        world_run(&world, 0.15);
         world.sinks[0].kbit = 50000;
-        run(&world, 3);
+        world_run(&world, 3);
         g_assert_cmpuint(world.lowest, >=, CEILING / 2);
     }
     g_assert_cmpuint(world.sinks[0].dropped, ==, 0);
@@ -560,11 +323,11 @@ static void test_replaced_viewer(void)
 
     world_init(&world, 1);
     world.sinks[0].kbit = 1000;
-    run(&world, 10);
+    world_run(&world, 10);
     g_assert_cmpuint(world.kbit, <, 1100);
     world.n_sinks = 0;
-    add_sink(&world, 50000);
-    run(&world, 1);
+    world_add_sink(&world, 50000);
+    world_run(&world, 1);
     g_assert_cmpuint(world.kbit, ==, CEILING);
     world_clear(&world);
 }
@@ -576,11 +339,11 @@ static void test_slow_viewer_leaves(void)
 
     world_init(&world, 2);
     world.sinks[0].kbit = 3000;
-    run(&world, 20);
+    world_run(&world, 20);
     g_assert_cmpuint(world.kbit, <, 3100);
     world.sinks[0] = world.sinks[1];
     world.n_sinks = 1;
-    run(&world, 6);
+    world_run(&world, 6);
     g_assert_cmpuint(world.kbit, ==, CEILING);
     world_clear(&world);
 }
@@ -592,18 +355,18 @@ static void test_far_below(void)
 
     world_init(&world, 5);
     world.sinks[0].kbit = 500;
-    run(&world, 10);
+    world_run(&world, 10);
     for (guint i = 0; i < world.n_sinks; i++) {
         g_assert_cmpint(world.is_far_below[i], ==, i == 0);
     }
     world.sinks[0].kbit = 50000;
-    run(&world, 10);
+    world_run(&world, 10);
     g_assert_false(world.is_far_below[0]);
     /* If that is what most have, it is not far below. */
     for (guint i = 0; i < 4; i++) {
         world.sinks[i].kbit = 1000;
     }
-    run(&world, 20);
+    world_run(&world, 20);
     for (guint i = 0; i < world.n_sinks; i++) {
         g_assert_false(world.is_far_below[i]);
     }
