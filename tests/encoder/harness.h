@@ -7,7 +7,7 @@
 
 #include "encoder/encoder.h"
 
-#define DEADLINE_US (20 * G_USEC_PER_SEC)
+#define DEADLINE_US (60 * G_USEC_PER_SEC)
 
 typedef struct {
     ScEncoder *encoder;

@@ -10,7 +10,7 @@
 
 #include <gio/gio.h>
 
-#define HARNESS_DEADLINE (30 * G_TIME_SPAN_SECOND)
+#define HARNESS_DEADLINE (60 * G_TIME_SPAN_SECOND)
 
 typedef struct Harness Harness;
 

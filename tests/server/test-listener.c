@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define DEADLINE (20 * G_TIME_SPAN_SECOND)
+#define DEADLINE (60 * G_TIME_SPAN_SECOND)
 #define HEADER_SIZE (sizeof(SpiceLinkHeader) + sizeof(SpiceLinkMess))
 
 typedef struct {

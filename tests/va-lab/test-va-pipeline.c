@@ -10,7 +10,7 @@
 #include <math.h>
 
 #define N_PICTURES 3
-#define TIMEOUT (20 * GST_SECOND)
+#define TIMEOUT (60 * GST_SECOND)
 #define ENCODE "vah264enc rate-control=cqp qpi=8 qpp=8 ! h264parse"
 #define DECODE "avdec_h264 max-threads=1"
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TIMEOUT (20 * GST_SECOND)
+#define TIMEOUT (60 * GST_SECOND)
 
 typedef struct {
     const char *name;

@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define DEADLINE_US (20 * G_USEC_PER_SEC)
+#define DEADLINE_US (60 * G_USEC_PER_SEC)
 
 /* CONFIG, BACKEND_REQ, REPLY_ACK, MQ, RESET_DEVICE, CONFIGURE_MEM_SLOTS */
 #define PROTOCOL_FEATURES (1 << 0 | 1 << 3 | 1 << 5 | 1 << 9 | 1 << 13 | 1 << 15)
