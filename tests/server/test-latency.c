@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From a packet given to a viewer to its picture at the client, over TCP on loopback. Every frame
  * must arrive, one by one and in order; how long they took is printed. It is judged only by the
- * 400 ms that libspice-server 0.15 adds on its own (server/spice-compat.h), and by the fastest, as
- * all would be late by that. */
+ * 400 ms that libspice-server 0.15 adds on its own (server/spice-compat.h), and by the faster
+ * ones, as all would be late by that. */
 #include "tests/server/harness.h"
 
 #define WIDTH 1280
 #define HEIGHT 720
 #define FPS 60
-#define MAX_FASTEST (300 * 1000)
-#define MAX_ON_THE_WAY 8 /* no more: on a host with much to do they would wait for each other */
+#define MAX_QUARTILE (300 * 1000)
+#define MAX_ON_THE_WAY 4 /* no more: on a host with much to do they would wait for each other */
 
 typedef struct {
     const char *name;
@@ -85,7 +85,7 @@ static void test_latency(gconstpointer data)
     sc_viewer_get_counts(served->viewer, &counts);
     g_assert_cmpuint(counts.dropped, ==, 0);
     print_latency(test->name, times);
-    g_assert_cmpint(g_array_index(times, gint64, 0), <, MAX_FASTEST);
+    g_assert_cmpint(g_array_index(times, gint64, times->len / 4), <, MAX_QUARTILE);
 }
 
 int main(int argc, char *argv[])
