@@ -461,6 +461,7 @@ static void connect_elements(ScPipeline *pipeline, const ScPipelineConfig *confi
         pipeline->bitrate_property = g_strdup(config->bitrate_property);
         pipeline->bitrate_units = config->bitrate_units;
         pipeline->nudges_key = config->nudges_key;
+        set_bitrate(pipeline, config->bitrate_kbit, FALSE);
     }
 }
 

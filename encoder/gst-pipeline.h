@@ -32,6 +32,7 @@ typedef struct {
      * @bitrate_units are one kbit/s; NULL if there is none. */
     const char *bitrate_element, *bitrate_property;
     guint bitrate_units;
+    guint bitrate_kbit; /* of the first picture: some encoders never forget what they begin with */
     /* The element begins anew, with a key frame, when the bit rate changes, and may put out
      * something else than a key frame when asked for one: changes its bit rate by one unit then. */
     gboolean nudges_key;

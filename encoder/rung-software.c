@@ -112,6 +112,7 @@ static ScPipeline *software_open(const ScRungRequest *request, char **label, GEr
         .bitrate_element = choice->bitrate_property != NULL ? "encoder" : NULL,
         .bitrate_property = choice->bitrate_property,
         .bitrate_units = choice->bitrate_units,
+        .bitrate_kbit = request->config->bitrate_kbit,
     };
 
     gst_video_info_set_format(&pipeline.format, choice->format, (guint)request->picture.width,

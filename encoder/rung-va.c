@@ -119,6 +119,7 @@ static ScPipeline *open_pipeline(const ScRungRequest *request, const GstCaps *dm
         .bitrate_element = "encoder",
         .bitrate_property = "bitrate",
         .bitrate_units = 1,
+        .bitrate_kbit = request->config->bitrate_kbit,
         .nudges_key = is_old(),
         .retimes = TRUE, /* frame number times frame duration */
         .adds_bt709 = TRUE,
