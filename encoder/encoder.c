@@ -11,6 +11,11 @@
  * about the pipeline. */
 #define WATCHDOG_LATE (SC_ENCODER_STALL / 4)
 
+/* An encoder that owes the bits of more pictures than this saves on quality. Rate controls count in
+ * pictures: x264 allows 600 ms of them (36 at 60 fps), and becomes coarse from the half of it on.
+ */
+#define STRAIN 2
+
 struct ScEncoder {
     ScEncoderConfig config;
     char *description, *render_node; /* of @config */
@@ -29,6 +34,8 @@ struct ScEncoder {
     ScPipeline *pipeline;     /* NULL: none needed so far, or the last one failed */
     gboolean pipeline_proven;
     char *label;
+    gint64
+        debt; /* bits that the pictures of the pipeline took beyond their share of the bit rate */
 
     gboolean busy; /* a picture is in flight: */
     gboolean key;
@@ -56,6 +63,7 @@ static void close_pipeline(ScEncoder *encoder)
     encoder->rung = NULL;
     encoder->device = NULL;
     encoder->pipeline_proven = FALSE;
+    encoder->debt = 0;
     sc_timer_cancel(encoder->watchdog);
 }
 
@@ -224,6 +232,12 @@ static void note_slow(ScEncoder *encoder)
     sc_ladder_note_failure(encoder->ladder, error, encoder->submit_time, now);
 }
 
+/* Bits, of each picture. */
+static gint64 get_share(const ScEncoder *encoder)
+{
+    return (gint64)encoder->config.bitrate_kbit * 1000 / encoder->config.max_fps;
+}
+
 static void on_done(GBytes *data, gboolean is_key, gpointer user_data)
 {
     ScEncoder *encoder = user_data;
@@ -237,6 +251,7 @@ static void on_done(GBytes *data, gboolean is_key, gpointer user_data)
     }
     release_frame(encoder, TRUE);
     encoder->pipeline_proven = TRUE;
+    encoder->debt = MAX(encoder->debt + 8 * (gint64)g_bytes_get_size(data) - get_share(encoder), 0);
     encoder->busy = FALSE;
     encoder->info.is_key = is_key;
     packet = sc_packet_new(data, &encoder->info);
@@ -519,6 +534,12 @@ void sc_encoder_rest(ScEncoder *encoder)
     close_pipeline(encoder);
     sc_shadow_forget(encoder->shadow);
     encoder->owed = FALSE;
+}
+
+gboolean sc_encoder_is_strained(const ScEncoder *encoder)
+{
+    return encoder->config.codec == SC_CODEC_H264 && encoder->config.kind != SC_ENCODER_CUSTOM &&
+           encoder->debt > STRAIN * get_share(encoder);
 }
 
 void sc_encoder_set_bitrate(ScEncoder *encoder, guint kbit)

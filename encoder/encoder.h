@@ -99,6 +99,11 @@ gboolean sc_encoder_submit(ScEncoder *encoder, ScFrame *frame, gboolean key, GEr
  * frame that is damaged everywhere. Only when not busy. */
 void sc_encoder_rest(ScEncoder *encoder);
 
+/* The last pictures took so much more than their share of the bit rate that the encoder must be
+ * saving on quality: the same picture, submitted again, would get better. FALSE for encoders whose
+ * bit rate is not ours to set. */
+gboolean sc_encoder_is_strained(const ScEncoder *encoder);
+
 /* From the next picture on. */
 void sc_encoder_set_bitrate(ScEncoder *encoder, guint kbit);
 

@@ -8,6 +8,13 @@
  * password or are given a new window, shall not wait for a device to be opened. */
 #define REST_DELAY (5 * G_TIME_SPAN_SECOND)
 
+/* A picture that stays for REFINE_AFTER is encoded again, as often as the encoder can make it
+ * better, but not more often than MAX_REFINEMENTS: a second of the usual 60 a second. x264 needs 36
+ * at most to pay its debts. Guests that draw more than ten times a second move too fast for it to
+ * matter. */
+#define REFINE_AFTER (100 * G_TIME_SPAN_MILLISECOND)
+#define MAX_REFINEMENTS 60
+
 struct ScStream {
     ScEncoder *encoder;
     ScRate *rate; /* NULL: the encoder's bit rate is not ours to set */
@@ -26,6 +33,8 @@ struct ScStream {
     gboolean has_absorbed;    /* a picture was absorbed and not encoded yet */
     ScFrame *held;
     gboolean wants_key;
+    gint64 refine_at;  /* not before */
+    guint refinements; /* of the picture shown */
 
     gint64 interval; /* between pictures, microseconds */
     gint64 next_due;
@@ -100,6 +109,14 @@ static void submit(ScStream *stream, ScFrame *frame)
     stream->wants_key = FALSE;
 }
 
+/* A picture that differs from the one before, or that somebody has not seen. */
+static void submit_anew(ScStream *stream, ScFrame *frame)
+{
+    submit(stream, frame);
+    stream->refine_at = g_get_monotonic_time() + REFINE_AFTER;
+    stream->refinements = 0;
+}
+
 static void absorb(ScStream *stream, ScFrame *frame)
 {
     g_autoptr(GError) error = NULL;
@@ -144,7 +161,7 @@ static void take(ScStream *stream, ScFrame *frame)
         break;
     case SC_POLICY_ENCODE:
         drop_held(stream);
-        submit(stream, frame);
+        submit_anew(stream, frame);
         stream->counts.encoded++;
         break;
     case SC_POLICY_ABSORB:
@@ -158,6 +175,32 @@ static void take(ScStream *stream, ScFrame *frame)
     }
 }
 
+/* Encodes the picture that all have seen once more, if that makes it better: what was blurred while
+ * much moved, or for a viewer that came, must not stay so when the guest is idle. */
+static void refine(ScStream *stream)
+{
+    gint64 now = g_get_monotonic_time();
+    gint64 next_due = stream->next_due;
+    g_autoptr(ScFrame) frame = NULL;
+
+    if (stream->scanout == NULL || stream->refinements == MAX_REFINEMENTS ||
+        !sc_encoder_is_strained(stream->encoder)) {
+        return;
+    }
+    if (now < stream->refine_at) {
+        sc_timer_set_at(stream->retry, stream->refine_at);
+        return;
+    }
+    frame = sc_frame_new(stream->scanout, &stream->unseen, NULL);
+    if (decide(stream, frame).action == SC_POLICY_ENCODE) {
+        submit(stream, frame);
+        stream->refinements++;
+        stream->refine_at = now + stream->interval;
+        stream->next_due = next_due; /* what the guest draws next need not wait for this one */
+        stream->counts.repeated++;
+    }
+}
+
 /* Takes the current picture though no frame announced it: for what was skipped or absorbed, and
  * for viewers that need a key frame. */
 static void repeat(ScStream *stream)
@@ -166,6 +209,7 @@ static void repeat(ScStream *stream)
     g_autoptr(ScFrame) frame = NULL;
 
     if (!stream->wants_key && !stream->has_absorbed && !has_unseen) {
+        refine(stream);
         return;
     }
     if (stream->scanout == NULL && !stream->has_absorbed) {
@@ -175,7 +219,7 @@ static void repeat(ScStream *stream)
         frame = sc_frame_new(stream->scanout, &stream->unseen, NULL);
     }
     if (decide(stream, frame).action == SC_POLICY_ENCODE) {
-        submit(stream, frame);
+        submit_anew(stream, frame);
         stream->counts.repeated++;
     }
 }

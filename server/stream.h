@@ -6,8 +6,9 @@
  *
  * Thread: the owner thread; the listener is called from the main loop, never from inside a function
  *         of this header.
- * Idle:   without frames and requests it has no timer running. Some seconds after the last viewer
- *         has left the encoder lets go of its pipeline; a viewer that comes then starts it again.
+ * Idle:   without frames and requests it has no timer running, once the picture is as good as the
+ * bit rate allows: that takes a second at most. Some seconds after the last viewer has left the
+ * encoder lets go of its pipeline; a viewer that comes then starts it again.
  */
 #pragma once
 
@@ -60,7 +61,8 @@ typedef struct {
     guint64 absorbed; /* copied, to be encoded later */
     guint64 skipped;  /* nobody had room */
     guint64 replaced; /* held, until a newer one came */
-    guint64 repeated; /* pictures taken from the scanout without a frame: first and last ones */
+    guint64 repeated; /* pictures taken from the scanout without a frame: first and last ones, and
+                       * those that were encoded again to look better */
 } ScStreamCounts;
 
 void sc_stream_get_counts(const ScStream *stream, ScStreamCounts *counts);

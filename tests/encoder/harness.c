@@ -161,6 +161,19 @@ void picture_draw(Picture *picture, guint seed)
     }
 }
 
+void picture_draw_text(Picture *picture, guint seed)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(seed);
+
+    for (guint y = 0; y < picture->height; y++) {
+        for (guint x = 0; x < picture->width; x++) {
+            gboolean is_ink = y % 16 > 4 && x % 8 != 7 && g_rand_int_range(rand, 0, 5) < 2;
+
+            picture->pixels[y * picture->width + x] = is_ink ? 0x101010 : 0xffffff;
+        }
+    }
+}
+
 void picture_draw_patch(Picture *picture, guint column, guint row, guint32 colour,
                         pixman_region32_t *damage)
 {
@@ -288,6 +301,24 @@ guint32 *decode(GPtrArray *packets, guint first, guint *width, guint *height, gu
     gst_object_unref(pipeline);
     g_assert_nonnull(last);
     return convert_sample(last, width, height, colorimetry);
+}
+
+double decode_error(GPtrArray *packets, guint first, const Picture *picture)
+{
+    g_autofree char *colorimetry = NULL;
+    g_autofree guint32 *decoded = NULL;
+    guint width, height, n_pictures;
+    guint64 sum = 0;
+
+    decoded = decode(packets, first, &width, &height, &n_pictures, &colorimetry);
+    for (guint y = 0; y < picture->height; y++) {
+        for (guint x = 0; x < picture->width; x++) {
+            int is = (int)(decoded[y * width + x] >> 8 & 0xff);
+
+            sum += (guint64)ABS(is - (int)(picture->pixels[y * picture->width + x] >> 8 & 0xff));
+        }
+    }
+    return (double)sum / picture->width / picture->height;
 }
 
 void check_patches(const Picture *picture, const guint32 *decoded, guint width, guint tolerance)

@@ -43,6 +43,9 @@ void picture_draw(Picture *picture, guint seed);
 void picture_draw_patch(Picture *picture, guint column, guint row, guint32 colour,
                         pixman_region32_t *damage);
 
+/* Looks like a page of text to an encoder, another one for each @seed: hard to code. */
+void picture_draw_text(Picture *picture, guint seed);
+
 /* A frame of @picture, all of it damaged if @damage is NULL. */
 ScFrame *picture_new_frame(Picture *picture, const pixman_region32_t *damage);
 
@@ -59,6 +62,10 @@ ScPacket *harness_encode(Harness *harness, Picture *picture, gboolean key);
  */
 guint32 *decode(GPtrArray *packets, guint first, guint *width, guint *height, guint *n_pictures,
                 char **colorimetry);
+
+/* How far the green of the last picture in @packets from index @first on is off @picture's, on
+ * average. A page of text is legible below 20. */
+double decode_error(GPtrArray *packets, guint first, const Picture *picture);
 
 /* The centres of all patches of @picture are in @decoded (@width pixels per row), within
  * @tolerance per channel. */

@@ -224,6 +224,43 @@ static void test_bitrate(gconstpointer data)
     unhide(hidden);
 }
 
+/* Viewers come one by one to a guest that shows a page of text and does nothing. What each begins
+ * with is legible, at the bit rate that scancast has if it is told none; repeated as often as the
+ * encoder is strained, it is as good as the bit rate allows. */
+static void test_strain(gconstpointer data)
+{
+    const Way *way = data;
+    GstPluginFeature *hidden = hide(way);
+    ScEncoderConfig config = way->config;
+    Harness harness;
+    Picture picture;
+
+    config.bitrate_kbit = 8000;
+    harness_init(&harness, &config);
+    picture_init(&picture, 1280, 720);
+    picture_draw_text(&picture, 1);
+    for (guint i = 0; i < 6; i++) {
+        guint first = harness.packets->len;
+        double key_error, last_error;
+
+        harness_encode(&harness, &picture, TRUE);
+        key_error = decode_error(harness.packets, first, &picture);
+        g_assert_true(sc_encoder_is_strained(harness.encoder));
+        while (sc_encoder_is_strained(harness.encoder)) {
+            harness_encode(&harness, &picture, FALSE);
+            g_assert_cmpuint(harness.packets->len - first, <=, 60);
+        }
+        last_error = decode_error(harness.packets, first, &picture);
+        g_test_message("off by %.1f, and after %u more by %.1f", key_error,
+                       harness.packets->len - first - 1, last_error);
+        g_assert_cmpfloat(key_error, <, 20);
+        g_assert_cmpfloat(last_error, <, 4);
+    }
+    picture_clear(&picture);
+    harness_clear(&harness);
+    unhide(hidden);
+}
+
 /* What is absorbed while the encoder is busy does not touch the picture in flight, holds no frame,
  * and comes with the next one. */
 static void test_absorb(gconstpointer data)
@@ -405,6 +442,8 @@ int main(int argc, char **argv)
     }
     g_test_add_data_func("/encoder/h264/bitrate", &ways[0], test_bitrate);
     g_test_add_data_func("/encoder/openh264/bitrate", &ways[1], test_bitrate);
+    g_test_add_data_func("/encoder/h264/strain", &ways[0], test_strain);
+    g_test_add_data_func("/encoder/openh264/strain", &ways[1], test_strain);
     g_test_add_func("/encoder/flush", test_flush);
     g_test_add_func("/encoder/rung", test_rung);
     g_test_add_func("/encoder/leaks", test_leaks);
