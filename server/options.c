@@ -3,6 +3,7 @@
 
 #include "capture/error.h"
 #include "capture/source.h"
+#include "server/config-file.h"
 
 #include <string.h>
 
@@ -14,10 +15,11 @@
  * draw into the buffer again; stay safely below. */
 #define DEFAULT_FENCE_DEADLINE_MS 40
 
-/* What GOption fills in, before it is checked. */
+/* What GOption and a file fill in, before it is checked. */
 typedef struct {
     char *encoder;
     int bitrate, max_fps, max_viewers, fence_deadline_ms;
+    char *config;
     char **rest;
 } RawOptions;
 
@@ -31,10 +33,80 @@ static char *describe_sources(void)
     return g_string_free(text, FALSE);
 }
 
+/* SC_CONFIG_UNSET is good. @where and @option tell whose value it is. */
+static gboolean check_range(const char *where, const char *option, int value, int min, int max,
+                            GError **error)
+{
+    if (value != SC_CONFIG_UNSET && (value < min || value > max)) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "%s%s=%d: must be between %d and %d", where,
+                    option, value, min, max);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean check_numbers(const RawOptions *raw, const char *where, GError **error)
+{
+    return check_range(where, "bitrate", raw->bitrate, 50, 1000000, error) &&
+           check_range(where, "max-fps", raw->max_fps, 1, 1000, error) &&
+           check_range(where, "max-viewers", raw->max_viewers, 1, 1000, error) &&
+           check_range(where, "fence-deadline", raw->fence_deadline_ms, 1, 10000, error);
+}
+
+static guint number_or(int value, guint otherwise)
+{
+    return value != SC_CONFIG_UNSET ? (guint)value : otherwise;
+}
+
+static void set_numbers(ScOptions *options, const RawOptions *raw)
+{
+    options->bitrate_kbit = number_or(raw->bitrate, DEFAULT_BITRATE_KBIT);
+    options->max_fps = number_or(raw->max_fps, DEFAULT_MAX_FPS);
+    options->max_viewers = number_or(raw->max_viewers, DEFAULT_MAX_VIEWERS);
+    options->fence_deadline = number_or(raw->fence_deadline_ms, DEFAULT_FENCE_DEADLINE_MS) *
+                              (gint64)G_TIME_SPAN_MILLISECOND;
+}
+
+static gboolean parse_command_line(ScOptions *options, RawOptions *raw,
+                                   const GOptionEntry *settings, int *argc, char ***argv,
+                                   GError **error)
+{
+    const GOptionEntry entries[] = {
+        { "config", 0, 0, G_OPTION_ARG_FILENAME, &raw->config,
+          "take what is not given here from FILE: lines of NAME=VALUE below [scancast]", "FILE" },
+        { "print-capabilities", 0, 0, G_OPTION_ARG_NONE, &options->print_capabilities,
+          "print how this host would encode, and why not better; no SOURCE is needed", NULL },
+        { "json", 0, 0, G_OPTION_ARG_NONE, &options->json, "print the capabilities as JSON", NULL },
+        { "list", 0, 0, G_OPTION_ARG_NONE, &options->list,
+          "print the consoles there are at SOURCE, one of dbus:", NULL },
+        { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "print the version", NULL },
+        { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw->rest, NULL, "SOURCE" },
+        { 0 },
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+    g_autofree char *sources = describe_sources();
+
+    g_option_context_set_summary(context, "Streams a virtual machine's display to SPICE clients.");
+    g_option_context_set_description(context, sources);
+    g_option_context_add_main_entries(context, settings, NULL);
+    g_option_context_add_main_entries(context, entries, NULL);
+    return g_option_context_parse(context, argc, argv, error) && check_numbers(raw, "--", error);
+}
+
+/* What the command line has brought is good, and stays. */
+static gboolean parse_file(const RawOptions *raw, const GOptionEntry *settings, GError **error)
+{
+    g_autofree char *where = g_strdup_printf("--config: %s: ", raw->config);
+
+    return sc_config_file_read(raw->config, settings, error) && check_numbers(raw, where, error);
+}
+
 static gboolean parse_arguments(ScOptions *options, RawOptions *raw, int *argc, char ***argv,
                                 GError **error)
 {
-    const GOptionEntry entries[] = {
+    /* The first one is for files, which cannot have it without a name. */
+    const GOptionEntry settings[] = {
+        { "source", 0, 0, G_OPTION_ARG_STRING, &options->source, NULL, NULL },
         { "input", 0, 0, G_OPTION_ARG_FILENAME, &options->input,
           "the guest's keyboard and pointer, for vhost-user: a socket for QEMU's "
           "vhost-user-input-pci",
@@ -70,47 +142,11 @@ static gboolean parse_arguments(ScOptions *options, RawOptions *raw, int *argc, 
           "print a line of statistics a second while pictures flow, and one at the end", NULL },
         { "metrics", 0, 0, G_OPTION_ARG_STRING, &options->metrics,
           "serve statistics to Prometheus, by HTTP without a password", "[ADDR:]PORT|unix:PATH" },
-        { "print-capabilities", 0, 0, G_OPTION_ARG_NONE, &options->print_capabilities,
-          "print how this host would encode, and why not better; no SOURCE is needed", NULL },
-        { "json", 0, 0, G_OPTION_ARG_NONE, &options->json, "print the capabilities as JSON", NULL },
-        { "list", 0, 0, G_OPTION_ARG_NONE, &options->list,
-          "print the consoles there are at SOURCE, one of dbus:", NULL },
-        { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "print the version", NULL },
-        { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw->rest, NULL, "SOURCE" },
         { 0 },
     };
-    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
-    g_autofree char *sources = describe_sources();
 
-    g_option_context_set_summary(context, "Streams a virtual machine's display to SPICE clients.");
-    g_option_context_set_description(context, sources);
-    g_option_context_add_main_entries(context, entries, NULL);
-    return g_option_context_parse(context, argc, argv, error);
-}
-
-static gboolean check_range(const char *option, int value, int min, int max, GError **error)
-{
-    if (value < min || value > max) {
-        g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "--%s=%d: must be between %d and %d", option,
-                    value, min, max);
-        return FALSE;
-    }
-    return TRUE;
-}
-
-static gboolean check_numbers(ScOptions *options, const RawOptions *raw, GError **error)
-{
-    if (!check_range("bitrate", raw->bitrate, 50, 1000000, error) ||
-        !check_range("max-fps", raw->max_fps, 1, 1000, error) ||
-        !check_range("max-viewers", raw->max_viewers, 1, 1000, error) ||
-        !check_range("fence-deadline", raw->fence_deadline_ms, 1, 10000, error)) {
-        return FALSE;
-    }
-    options->bitrate_kbit = (guint)raw->bitrate;
-    options->max_fps = (guint)raw->max_fps;
-    options->max_viewers = (guint)raw->max_viewers;
-    options->fence_deadline = raw->fence_deadline_ms * G_TIME_SPAN_MILLISECOND;
-    return TRUE;
+    return parse_command_line(options, raw, settings + 1, argc, argv, error) &&
+           (raw->config == NULL || parse_file(raw, settings, error));
 }
 
 static gboolean read_password(ScOptions *options, GError **error)
@@ -170,6 +206,9 @@ static void set_encoder(ScOptions *options, const char *encoder)
 static gboolean check_rest(ScOptions *options, char **rest, GError **error)
 {
     if (rest == NULL || rest[0] == NULL) {
+        if (options->source != NULL) {
+            return TRUE;
+        }
         g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
                     "no SOURCE given; try pattern, or spice+unix:PATH for a running QEMU");
         return FALSE;
@@ -179,6 +218,7 @@ static gboolean check_rest(ScOptions *options, char **rest, GError **error)
                     "'%s' is one SOURCE too many: one process serves one", rest[1]);
         return FALSE;
     }
+    g_free(options->source); /* of a file */
     options->source = g_strdup(rest[0]);
     return TRUE;
 }
@@ -196,8 +236,8 @@ static gboolean check_options(ScOptions *options, const RawOptions *raw, GError 
         g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "--json: only with --print-capabilities");
         return FALSE;
     }
-    return check_numbers(options, raw, error) &&
-           (options->print_capabilities || check_rest(options, raw->rest, error)) &&
+    set_numbers(options, raw);
+    return (options->print_capabilities || check_rest(options, raw->rest, error)) &&
            check_tls(options, error) && check_sasl(options, error) && read_password(options, error);
 }
 
@@ -205,15 +245,16 @@ ScOptions *sc_options_parse(int *argc, char ***argv, GError **error)
 {
     g_autoptr(ScOptions) options = g_new0(ScOptions, 1);
     RawOptions raw = {
-        .bitrate = DEFAULT_BITRATE_KBIT,
-        .max_fps = DEFAULT_MAX_FPS,
-        .max_viewers = DEFAULT_MAX_VIEWERS,
-        .fence_deadline_ms = DEFAULT_FENCE_DEADLINE_MS,
+        .bitrate = SC_CONFIG_UNSET,
+        .max_fps = SC_CONFIG_UNSET,
+        .max_viewers = SC_CONFIG_UNSET,
+        .fence_deadline_ms = SC_CONFIG_UNSET,
     };
     gboolean good =
         parse_arguments(options, &raw, argc, argv, error) && check_options(options, &raw, error);
 
     g_free(raw.encoder);
+    g_free(raw.config);
     g_strfreev(raw.rest);
     return good ? g_steal_pointer(&options) : NULL;
 }

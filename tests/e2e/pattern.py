@@ -188,6 +188,14 @@ class CommandLine(Case):
         missing = self.path("missing")
         self.fail_with(1, missing, f"--password-file={missing}", "pattern")
 
+    def test_config_file(self):
+        missing = self.path("missing")
+        self.fail_with(1, missing, f"--config={missing}", "pattern")
+        file = self.path("scancast.conf")
+        with open(file, "w", encoding="utf-8") as stream:
+            stream.write("[scancast]\nsource=pattern\nmax-fsp=30\n")
+        self.fail_with(2, f"{file}: max-fsp", f"--config={file}")
+
     def test_encoder_that_does_not_exist(self):
         self.fail_with(2, "nosuchelement", "--encoder=nosuchelement ! x264enc", "pattern")
 

@@ -4,6 +4,7 @@
 #include "server/options.h"
 
 #include <glib/gstdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static ScOptions *parse(const char *line, GError **error)
@@ -86,6 +87,8 @@ static void test_mistakes(void)
         { "--fence-deadline=0 pattern", "--fence-deadline=0" },
         { "--nonsense pattern", "nonsense" },
         { "--password-file=/nonexistent pattern", "/nonexistent" },
+        { "--config=/nonexistent pattern", "/nonexistent" },
+        { "--source=pattern", "source" },
         { "--password-file=/dev/null pattern", "/dev/null" },
         { "--json pattern", "--print-capabilities" },
         { "--tls-port=5931 pattern", "--tls-cert" },
@@ -129,6 +132,96 @@ static void test_password_file(void)
     g_unlink(file);
 }
 
+/* A command line with --config of a file that holds @text; the file is in *@file for a moment. */
+static ScOptions *parse_with_file(const char *text, const char *line, char **file, GError **error)
+{
+    g_autofree char *whole = NULL;
+    ScOptions *options;
+    int fd = g_file_open_tmp("scancast-XXXXXX", file, NULL);
+
+    g_assert_cmpint(fd, >=, 0);
+    close(fd);
+    g_assert_true(g_file_set_contents(*file, text, -1, NULL));
+    whole = g_strdup_printf("--config='%s' %s", *file, line);
+    options = parse(whole, error);
+    g_unlink(*file);
+    return options;
+}
+
+static void test_config(void)
+{
+    static const char text[] = "# Of the living room\n"
+                               "[scancast]\n"
+                               "source = dbus:unix:path=/run/bus,name=org.qemu#1\n"
+                               "listen=unix:/tmp/s\n"
+                               "encoder=x264enc ! h264parse\n"
+                               "bitrate=500\n"
+                               "max-fps=24\n"
+                               "stats=true\n"
+                               "sasl=false\n";
+    g_autoptr(GError) error = NULL;
+    g_autofree char *file = NULL, *other = NULL;
+    g_autoptr(ScOptions) options = parse_with_file(text, "", &file, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(options->source, ==, "dbus:unix:path=/run/bus,name=org.qemu#1");
+    g_assert_cmpstr(options->listen, ==, "unix:/tmp/s");
+    g_assert_cmpstr(options->encoder_description, ==, "x264enc ! h264parse");
+    g_assert_cmpuint(options->bitrate_kbit, ==, 500);
+    g_assert_cmpuint(options->max_fps, ==, 24);
+    g_assert_cmpuint(options->max_viewers, ==, 16);
+    g_assert_cmpint(options->fence_deadline, ==, 40000);
+    g_assert_true(options->stats);
+    g_assert_false(options->sasl);
+    g_clear_pointer(&options, sc_options_free);
+
+    options = parse_with_file(
+        text, "--listen=5931 --encoder=va --bitrate=600 --max-viewers=3 pattern", &other, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(options->source, ==, "pattern");
+    g_assert_cmpstr(options->listen, ==, "5931");
+    g_assert_cmpint(options->encoder_kind, ==, SC_ENCODER_VA);
+    g_assert_cmpuint(options->bitrate_kbit, ==, 600);
+    g_assert_cmpuint(options->max_fps, ==, 24);
+    g_assert_cmpuint(options->max_viewers, ==, 3);
+}
+
+static void test_config_mistakes(void)
+{
+    static const struct {
+        const char *text, *line, *names; /* the file's name is expected too, but in the last two */
+    } rows[] = {
+        { "[scancast]\nbitrates=500\n", "pattern", "bitrates" },
+        { "[scancast]\nconfig=/tmp/other\n", "pattern", "config" },
+        { "[scancast]\nlist=true\n", "pattern", "list" },
+        { "[scancast]\nlisten[de]=5930\n", "pattern", "listen[de]" },
+        { "[scancast]\nbitrate=much\n", "pattern", "bitrate: " },
+        { "[scancast]\nbitrate=much\n", "--bitrate=500 pattern", "bitrate: " },
+        { "[scancast]\nbitrate=49\n", "pattern", "bitrate=49" },
+        { "[scancast]\nmax-fps=99999999999999\n", "pattern", "max-fps: " },
+        { "[scancast]\nstats=perhaps\n", "pattern", "stats: " },
+        { "[scancast]\nencoder=\\q\n", "pattern", "encoder: " },
+        { "[scancast]\n[qemu]\nlisten=5930\n", "pattern", "[qemu]" },
+        { "[scancast]\npattern\n", "pattern", "key-value pair" },
+        { "bitrate=500\n", "pattern", "group" },
+        { "[scancast]\nbitrate=500\n", "--bitrate=49 pattern", "--bitrate=49" },
+        { "[scancast]\nbitrate=500\n", "", "SOURCE" },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        gboolean is_of_file = i + 2 < G_N_ELEMENTS(rows);
+        g_autoptr(GError) error = NULL;
+        g_autofree char *file = NULL;
+        g_autoptr(ScOptions) options = parse_with_file(rows[i].text, rows[i].line, &file, &error);
+
+        g_assert_error(error, SC_ERROR, SC_ERROR_INVALID);
+        g_test_message("%s -> %s", rows[i].text, error->message);
+        g_assert_null(options);
+        g_assert_nonnull(strstr(error->message, rows[i].names));
+        g_assert_true((strstr(error->message, file) != NULL) == is_of_file);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -137,5 +230,7 @@ int main(int argc, char **argv)
     g_test_add_func("/options/va", test_va);
     g_test_add_func("/options/mistakes", test_mistakes);
     g_test_add_func("/options/password-file", test_password_file);
+    g_test_add_func("/options/config", test_config);
+    g_test_add_func("/options/config-mistakes", test_config_mistakes);
     return g_test_run();
 }
