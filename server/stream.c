@@ -15,6 +15,10 @@
 #define REFINE_AFTER (100 * G_TIME_SPAN_MILLISECOND)
 #define MAX_REFINEMENTS 60
 
+/* The frame that belongs to a flip follows within milliseconds, also by way of a busy VMM; without
+ * one the picture is shown after that. */
+#define FLIP_DELAY (50 * G_TIME_SPAN_MILLISECOND)
+
 struct ScStream {
     ScEncoder *encoder;
     ScRate *rate; /* NULL: the encoder's bit rate is not ours to set */
@@ -104,6 +108,7 @@ static void submit(ScStream *stream, ScFrame *frame)
         return;
     }
     g_clear_pointer(&stream->complaint, g_free);
+    sc_timer_cancel(stream->retry);
     pixman_region32_clear(&stream->unseen);
     stream->has_absorbed = FALSE;
     stream->wants_key = FALSE;
@@ -356,27 +361,32 @@ void sc_stream_request_key(ScStream *stream)
     kick(stream);
 }
 
-/* Flipping between buffers of one kind is no change of picture: the frames say what changed. */
-static gboolean is_same_kind(ScScanout *a, ScScanout *b)
+static gboolean has_same_layout(ScScanout *a, ScScanout *b)
 {
-    return a != NULL && b != NULL && sc_scanout_get_dmabuf(a) != NULL &&
-           sc_scanout_get_dmabuf(b) != NULL && sc_scanout_get_width(a) == sc_scanout_get_width(b) &&
+    return a != NULL && b != NULL && sc_scanout_get_width(a) == sc_scanout_get_width(b) &&
            sc_scanout_get_height(a) == sc_scanout_get_height(b) &&
            sc_scanout_get_fourcc(a) == sc_scanout_get_fourcc(b);
+}
+
+/* Flipping between dmabufs is no change of picture: the frames say what changed. */
+static gboolean are_dmabufs(ScScanout *a, ScScanout *b)
+{
+    return sc_scanout_get_dmabuf(a) != NULL && sc_scanout_get_dmabuf(b) != NULL;
 }
 
 void sc_stream_set_scanout(ScStream *stream, ScScanout *scanout)
 {
     ScScanout *before = stream->scanout;
+    gboolean is_flip = has_same_layout(before, scanout);
 
     drop_held(stream);
     stream->scanout = scanout != NULL ? sc_scanout_ref(scanout) : NULL;
-    if (scanout != NULL && !is_same_kind(before, scanout)) {
+    if (scanout != NULL && !(is_flip && are_dmabufs(before, scanout))) {
         stream->failed = FALSE;
         mark_all_unseen(stream);
         /* No frame may follow if the guest is idle. Not at once, for if one follows it is better:
-         * the guest says that it is complete. */
-        sc_timer_set_after(stream->retry, 0);
+         * the guest says that it is complete, and each picture is encoded once. */
+        sc_timer_set_after(stream->retry, is_flip ? FLIP_DELAY : 0);
     }
     sc_scanout_unref(before);
 }
