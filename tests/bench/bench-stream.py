@@ -16,8 +16,8 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 from harness import BUILD, Process  # noqa: E402
+from measure import cpu_seconds, resident_mib  # noqa: E402
 
-TICKS = os.sysconf("SC_CLK_TCK")
 INTERVAL_MS = 16  # near 60 frames a second
 WARM_UP = 60
 FRAMES = 300
@@ -33,13 +33,6 @@ PEER = (
     "video/x-h264,stream-format=byte-stream,alignment=au,profile=constrained-baseline ! "
     "fakesink sync=false"
 )
-
-
-def cpu_seconds(pid):
-    """User and system time of a process so far. Ticks are coarse: ask over many frames."""
-    with open(f"/proc/{pid}/stat", encoding="ascii") as stream:
-        fields = stream.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def run_ns(pid):
@@ -58,11 +51,6 @@ def wake_ups(pid):
         with open(f"/proc/{pid}/task/{thread}/status", encoding="ascii") as stream:
             total += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", stream.read(), re.M)[1])
     return total
-
-
-def resident_mib(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as stream:
-        return int(re.search(r"^VmRSS:\s+(\d+)", stream.read(), re.M)[1]) / 1024
 
 
 def percentile(values, share):

@@ -17,25 +17,13 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 from harness import BUILD, Process  # noqa: E402
+from measure import cpu_times, resident_mib  # noqa: E402
 
-TICKS = os.sysconf("SC_CLK_TCK")
 PROBE = os.path.join(BUILD, "tests/client/spice-probe")
 SOURCE = "pattern:1280x720@30"
 SECONDS = 15
 FLIPS = 300
 INTERVAL_MS = 16
-
-
-def times(pid):
-    """Seconds of user and of system time so far."""
-    with open(f"/proc/{pid}/stat", encoding="ascii") as stream:
-        fields = stream.read().rsplit(")", 1)[1].split()
-    return int(fields[11]) / TICKS, int(fields[12]) / TICKS
-
-
-def resident_mib(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as stream:
-        return int(re.search(r"^VmRSS:\s+(\d+)", stream.read(), re.M)[1]) / 1024
 
 
 def start_scancast(*arguments):
@@ -66,9 +54,9 @@ class Cost:
         scancast = start_scancast(SOURCE)
         clients = [start_client(scancast) for _ in range(viewers)]
         time.sleep(2)
-        before = (*times(scancast.pid), count_pictures(scancast), count_frames(clients))
+        before = (*cpu_times(scancast.pid), count_pictures(scancast), count_frames(clients))
         time.sleep(SECONDS)
-        after = (*times(scancast.pid), count_pictures(scancast), count_frames(clients))
+        after = (*cpu_times(scancast.pid), count_pictures(scancast), count_frames(clients))
         user, system, pictures, shown = (b - a for a, b in zip(before, after))
         self.user, self.system = user / pictures * 1000, system / pictures * 1000
         self.pictures, self.shown = pictures / SECONDS, shown / viewers / SECONDS
