@@ -85,7 +85,7 @@ static gboolean dmabuf_check(ScDmabuf *dmabuf, GError **error)
     }
     /* With a tiling modifier the stride means something else; whoever imports it will judge. */
     if (layout->modifier != DRM_FORMAT_MOD_LINEAR && layout->modifier != DRM_FORMAT_MOD_INVALID) {
-        return sc_format_check_layout(0, layout->width, layout->height, G_MAXUINT32, 0, G_MAXUINT64,
+        return sc_format_check_layout(0, layout->width, layout->height, G_MAXINT32, 0, G_MAXUINT64,
                                       error);
     }
     return sc_format_check_layout(layout->fourcc, layout->width, layout->height,

@@ -77,6 +77,10 @@ gboolean sc_format_check_layout(guint32 fourcc, guint32 width, guint32 height, g
                     SC_MAX_DIMENSION);
         return FALSE;
     }
+    if (stride > G_MAXINT32) {
+        g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "a stride of %u bytes", stride);
+        return FALSE;
+    }
     if (stride < width * bytes_per_pixel) {
         g_set_error(error, SC_ERROR, SC_ERROR_INVALID,
                     "a stride of %u bytes is too short for %u pixels of %u bytes", stride, width,

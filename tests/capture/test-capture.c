@@ -181,6 +181,8 @@ static void test_layout_arithmetic(void)
         { SC_MAX_DIMENSION + 1, 1, 1 << 20, 0, G_MAXUINT64, FALSE },
         { 1, SC_MAX_DIMENSION + 1, 4, 0, G_MAXUINT64, FALSE },
         { 1, SC_MAX_DIMENSION, G_MAXUINT32, 0, 1 << 30, FALSE },
+        { 640, 1, G_MAXINT32, 0, 2560, TRUE },
+        { 640, 1, (guint32)G_MAXINT32 + 1, 0, 2560, FALSE },
         { 640, 480, 2560, G_MAXUINT64, G_MAXUINT64, FALSE },
         { 1 << 30, 1, 4, 0, G_MAXUINT64, FALSE },
     };

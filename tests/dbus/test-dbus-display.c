@@ -328,7 +328,7 @@ static void test_map_nonsense(void)
     expect_refusal(pair, "ScanoutMap", map_arguments(4, WIDTH, HEIGHT, WIDTH * 4), fd, "fit");
     expect_refusal(pair, "ScanoutMap", map_arguments(G_MAXUINT32, 1, 1, 4), fd, "past");
     expect_refusal(pair, "ScanoutMap", map_arguments(0, 0, HEIGHT, WIDTH * 4), fd, "0x200");
-    expect_refusal(pair, "ScanoutMap", map_arguments(0, WIDTH, HEIGHT, G_MAXUINT32), fd, "fit");
+    expect_refusal(pair, "ScanoutMap", map_arguments(0, WIDTH, HEIGHT, G_MAXINT32), fd, "fit");
     expect_refusal(pair, "ScanoutMap", map_arguments(0, WIDTH, HEIGHT, WIDTH * 4), none,
                    "descriptor");
     expect_refusal(pair, "ScanoutMap", g_variant_new("(huuuuu)", -1, 0, 1, 1, 4, XRGB), fd,
@@ -353,7 +353,8 @@ static void test_pixels_nonsense(void)
         { 0, 200, 1280, XRGB, 256000, "0x200" },
         { 320, 4000000000, 1280, XRGB, 256000, "320x4000000000" },
         { 320, 200, 4, XRGB, 256000, "stride of 4 bytes" },
-        { 320, 200, G_MAXUINT32, XRGB, 256000, "do not fit" },
+        { 320, 200, G_MAXINT32, XRGB, 256000, "do not fit" },
+        { 320, 1, G_MAXUINT32, XRGB, 256000, "stride of 4294967295 bytes" },
         { 320, 200, 1280, XRGB, 255999, "do not fit into 255999" },
         { 320, 200, 1280, XRGB, 0, "do not fit into 0" },
         { 320, 200, 1280, 0xffffffff, 256000, "0xffffffff" },
