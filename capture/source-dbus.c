@@ -107,8 +107,14 @@ static void on_listener_flooded(ScDbusListener *listener, gpointer data)
 {
     DbusSource *self = data;
 
-    if (listener != self->listener || self->connection == NULL) {
-        return; /* another one is coming, or none can */
+    if (self->coming != NULL) {
+        return; /* it takes over in a moment */
+    }
+    if (self->connection == NULL) {
+        /* No other one can be had, and a queue without a limit is worse than no pictures. */
+        g_clear_pointer(&self->listener, sc_dbus_listener_free);
+        tell_connecting(self, "the guest draws faster than QEMU can send: pictures stop, too");
+        return;
     }
     if (!self->was_flooded) {
         g_message("%s: the guest draws faster than QEMU can send; pictures are left out (GL, or "

@@ -146,6 +146,7 @@ static void on_call(GDBusConnection *connection, const char *sender, const char 
 
     if (strcmp(method, "GetManagedObjects") == 0) {
         g_dbus_method_invocation_return_value(invocation, managed_objects(self));
+        self->is_absolute |= self->turns_absolute;
         return;
     }
     g_ptr_array_add(self->calls,
@@ -159,9 +160,24 @@ static void on_call(GDBusConnection *connection, const char *sender, const char 
     }
 }
 
+/* Only one of them is asked for. */
+static GVariant *get_property(GDBusConnection *connection, const char *sender, const char *path,
+                              const char *interface, const char *property, GError **error,
+                              gpointer data)
+{
+    PlayedQemu *self = data;
+
+    if (strcmp(property, "IsAbsolute") == 0) {
+        return g_variant_new_boolean(self->is_absolute);
+    }
+    g_set_error(error, G_DBUS_ERROR, G_DBUS_ERROR_FAILED, "%s is not played", property);
+    return NULL;
+}
+
 static void register_object(PlayedQemu *self, const char *path, GDBusInterfaceInfo *interface)
 {
-    static const GDBusInterfaceVTable vtable = { .method_call = on_call };
+    static const GDBusInterfaceVTable vtable = { .method_call = on_call,
+                                                 .get_property = get_property };
     guint id = g_dbus_connection_register_object(self->control, path, interface, &vtable, self,
                                                  NULL, NULL);
 
@@ -186,7 +202,7 @@ static gboolean show_objects(gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-static void drop_control(PlayedQemu *self)
+void played_qemu_drop_control(PlayedQemu *self)
 {
     for (guint i = 0; i < self->objects->len; i++) {
         g_dbus_connection_unregister_object(self->control, g_array_index(self->objects, guint, i));
@@ -205,7 +221,7 @@ static void on_control(GObject *object, GAsyncResult *result, gpointer data)
     if (connection == NULL) {
         return;
     }
-    drop_control(self);
+    played_qemu_drop_control(self);
     self->control = connection;
     self->n_controls++;
     g_dbus_connection_start_message_processing(connection);
@@ -353,7 +369,7 @@ void played_qemu_die(PlayedQemu *self)
     g_cancellable_cancel(self->life);
     g_clear_object(&self->life);
     drop(&self->listener);
-    drop_control(self);
+    played_qemu_drop_control(self);
     for (guint i = 0; i < self->deaf_calls->len; i++) {
         g_object_unref(self->deaf_calls->pdata[i]);
     }

@@ -22,7 +22,8 @@ typedef struct {
     gint64 shows_after;   /* its objects, microseconds after the connection came */
     gboolean is_old;      /* as QEMU 7.2; does not ask for the listener's interfaces */
     gboolean is_absolute;
-    gboolean is_deaf; /* does not answer calls to its consoles */
+    gboolean turns_absolute; /* right after it has listed its objects, and tells nobody */
+    gboolean is_deaf;        /* does not answer calls to its consoles */
     gboolean refuses_listener;
     gboolean is_swamped; /* its answers to the listener do not get out of its queue */
 
@@ -58,6 +59,7 @@ void played_qemu_die(PlayedQemu *qemu);
 
 /* Drops what it has with its listener, and nothing else. */
 void played_qemu_drop_listener(PlayedQemu *qemu);
+void played_qemu_drop_control(PlayedQemu *qemu);
 
 void played_qemu_free(PlayedQemu *qemu);
 

@@ -209,6 +209,29 @@ static void test_backlog(void)
     }
 }
 
+/* Where no other listener can be had, no pictures are better than a queue without a limit. */
+static void test_backlog_without_a_link(void)
+{
+    Pair *pair = pair_new_empty();
+
+    pair->qemu->is_old = TRUE;
+    pair->qemu->is_swamped = TRUE;
+    played_qemu_start(pair->qemu);
+    pair->watcher = watcher_new_at(pair->qemu->location);
+    played_qemu_wait_listener(pair->qemu);
+    wait_until(pair->watcher->n_connected == 1);
+    pair_show_pixels(pair, WIDTH, HEIGHT, 1);
+    played_qemu_drop_control(pair->qemu);
+    wait_until(pair->watcher->state == SC_SOURCE_CONNECTING);
+    send_scanouts(pair, 20);
+    wait_until(watcher_was_told(pair->watcher, "pictures stop"));
+    g_assert_cmpuint(pair->watcher->n_dark, ==, 0);
+    played_qemu_wait_listener(pair->qemu);
+    wait_until(pair->watcher->n_connected == 2);
+    pair_show_pixels(pair, WIDTH, HEIGHT, 2);
+    pair_free(pair);
+}
+
 /* The same with changes of rectangles: all of them are seen, in few frames and little memory. */
 static void test_flood_of_updates(void)
 {
@@ -493,6 +516,7 @@ int main(int argc, char **argv)
     g_test_add_func("/dbus/pixels/flood-of-scanouts", test_flood_of_scanouts);
     g_test_add_func("/dbus/pixels/flood-of-updates", test_flood_of_updates);
     g_test_add_func("/dbus/pixels/backlog", test_backlog);
+    g_test_add_func("/dbus/pixels/backlog-without-a-link", test_backlog_without_a_link);
     g_test_add_func("/dbus/pixels/order", test_order);
     g_test_add_func("/dbus/map/flips", test_map);
     g_test_add_func("/dbus/map/undrawn", test_map_undrawn);
