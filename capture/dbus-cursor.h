@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One listener's pointer, for capture/dbus-listener.c only: CursorDefine and MouseSet become cursor
- * shapes and positions of the source.
+ * The guest's pointer, for capture/source-dbus.c and its listeners only: CursorDefine and MouseSet
+ * become cursor shapes and positions of the source. It outlives listeners: QEMU before 8.1 tells a
+ * new one no shape until the guest defines the next.
  *
  * Thread: the owner thread.
  */

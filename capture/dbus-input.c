@@ -15,12 +15,9 @@
 #define MAX_EAGER_CALLS 4
 #define MAX_CALLS 256
 
-/* QEMU's key numbers have 8 bits. */
-#define MAX_KEYS 256
 #define QNUM_EXTENDED 0x80
 
 #define SCANCODE_EXTENDED 0x100
-#define MAX_BUTTONS 8
 
 struct ScDbusInput {
     ScSource *source;
@@ -33,9 +30,9 @@ struct ScDbusInput {
     gboolean absolute;
     guint width, height; /* of the console, 0: unknown */
     ScLeds leds;         /* as the guest has them, or will have when it sees what we pressed */
-    gboolean keys[MAX_KEYS];
-    gboolean buttons[MAX_BUTTONS];
+    ScDbusHeld *held;
     guint max_touches;
+    gboolean touches[SC_DBUS_MAX_TOUCHES];
 
     gboolean has_motion, has_position; /* to be sent when there is room */
     int dx, dy;
@@ -131,7 +128,45 @@ static gboolean change_state(ScDbusInput *self, gboolean *state, gboolean presse
     return TRUE;
 }
 
+static void press_key(ScDbusInput *self, guint number, gboolean pressed)
+{
+    if (change_state(self, &self->held->keys[number], pressed)) {
+        flush_pointer(self);
+        call(self, SC_DBUS_KEYBOARD, pressed ? "Press" : "Release", g_variant_new("(u)", number));
+    }
+}
+
+static void press_button(ScDbusInput *self, guint number, gboolean pressed)
+{
+    if (change_state(self, &self->held->buttons[number], pressed)) {
+        flush_pointer(self);
+        call(self, SC_DBUS_MOUSE, pressed ? "Press" : "Release", g_variant_new("(u)", number));
+    }
+}
+
 /* ---- what the VMM tells ----------------------------------------------------------------- */
+
+static void take_properties(ScDbusInput *self, const char *of, GVariant *properties)
+{
+    gboolean absolute;
+    guint leds;
+
+    if (strcmp(of, SC_DBUS_MOUSE) == 0 &&
+        g_variant_lookup(properties, "IsAbsolute", "b", &absolute) && absolute != self->absolute) {
+        self->absolute = absolute;
+        self->has_position = FALSE;
+        self->has_motion = FALSE;
+        sc_source_emit_pointer_mode(self->source,
+                                    absolute ? SC_POINTER_ABSOLUTE : SC_POINTER_RELATIVE);
+    } else if (strcmp(of, SC_DBUS_KEYBOARD) == 0 &&
+               g_variant_lookup(properties, "Modifiers", "u", &leds)) {
+        self->leds = (ScLeds)leds;
+        sc_source_emit_leds(self->source, self->leds);
+    } else if (strcmp(of, SC_DBUS_CONSOLE) == 0) {
+        g_variant_lookup(properties, "Width", "u", &self->width);
+        g_variant_lookup(properties, "Height", "u", &self->height);
+    }
+}
 
 static void on_properties_changed(GDBusConnection *connection, const char *sender, const char *path,
                                   const char *interface, const char *signal, GVariant *parameters,
@@ -140,34 +175,53 @@ static void on_properties_changed(GDBusConnection *connection, const char *sende
     ScDbusInput *self = data;
     g_autoptr(GVariant) changed = NULL;
     const char *of;
-    guint leds;
 
     if (!g_variant_is_of_type(parameters, G_VARIANT_TYPE("(sa{sv}as)"))) {
         return;
     }
     g_variant_get(parameters, "(&s@a{sv}@as)", &of, &changed, NULL);
-    if (strcmp(of, SC_DBUS_MOUSE) == 0 &&
-        g_variant_lookup(changed, "IsAbsolute", "b", &self->absolute)) {
-        self->has_position = FALSE;
-        self->has_motion = FALSE;
-        sc_source_emit_pointer_mode(self->source,
-                                    self->absolute ? SC_POINTER_ABSOLUTE : SC_POINTER_RELATIVE);
-    } else if (strcmp(of, SC_DBUS_KEYBOARD) == 0 &&
-               g_variant_lookup(changed, "Modifiers", "u", &leds)) {
-        self->leds = (ScLeds)leds;
-        sc_source_emit_leds(self->source, self->leds);
-    } else if (strcmp(of, SC_DBUS_CONSOLE) == 0) {
-        g_variant_lookup(changed, "Width", "u", &self->width);
-        g_variant_lookup(changed, "Height", "u", &self->height);
+    take_properties(self, of, changed);
+}
+
+static void on_mouse_properties(GObject *object, GAsyncResult *result, gpointer data)
+{
+    g_autoptr(GVariant) answer =
+        g_dbus_connection_call_finish(G_DBUS_CONNECTION(object), result, NULL);
+    g_autoptr(GVariant) properties = NULL;
+
+    if (answer != NULL) { /* @data may be gone otherwise */
+        properties = g_variant_get_child_value(answer, 0);
+        take_properties(data, SC_DBUS_MOUSE, properties);
+    }
+}
+
+/* What changed between the list of consoles and our subscription nobody has told us; a guest that
+ * boots changes the mode of its pointer. */
+static void ask_for_mode(ScDbusInput *self)
+{
+    g_dbus_connection_call(
+        self->connection, self->name, self->path, "org.freedesktop.DBus.Properties", "GetAll",
+        g_variant_new("(s)", SC_DBUS_MOUSE), G_VARIANT_TYPE("(a{sv})"),
+        G_DBUS_CALL_FLAGS_NO_AUTO_START, G_MAXINT, self->cancellable, on_mouse_properties, self);
+}
+
+static void release_held(ScDbusInput *self)
+{
+    for (guint i = 0; i < SC_DBUS_MAX_KEYS; i++) {
+        press_key(self, i, FALSE);
+    }
+    for (guint i = 0; i < SC_DBUS_MAX_BUTTONS; i++) {
+        press_button(self, i, FALSE);
     }
 }
 
 ScDbusInput *sc_dbus_input_new(ScSource *source, GDBusConnection *connection, const char *name,
-                               const ScDbusConsole *console)
+                               const ScDbusConsole *console, ScDbusHeld *held)
 {
     ScDbusInput *self = g_new0(ScDbusInput, 1);
 
     self->source = source;
+    self->held = held;
     self->connection = g_object_ref(connection);
     self->name = g_strdup(name);
     self->path = g_strdup(console->path);
@@ -175,13 +229,15 @@ ScDbusInput *sc_dbus_input_new(ScSource *source, GDBusConnection *connection, co
     self->leds = console->leds;
     self->width = console->width;
     self->height = console->height;
-    self->max_touches = console->max_touches;
+    self->max_touches = MIN(console->max_touches, SC_DBUS_MAX_TOUCHES);
     self->cancellable = g_cancellable_new();
     self->subscription = g_dbus_connection_signal_subscribe(
         connection, name, "org.freedesktop.DBus.Properties", "PropertiesChanged", self->path, NULL,
         G_DBUS_SIGNAL_FLAGS_NONE, on_properties_changed, self, NULL);
     sc_source_emit_pointer_mode(source, self->absolute ? SC_POINTER_ABSOLUTE : SC_POINTER_RELATIVE);
     sc_source_emit_leds(source, self->leds);
+    ask_for_mode(self);
+    release_held(self);
     return self;
 }
 
@@ -208,11 +264,7 @@ void sc_dbus_input_send_key(ScDbusInput *self, guint scancode, gboolean pressed)
     if (scancode & SCANCODE_EXTENDED) {
         number |= QNUM_EXTENDED;
     }
-    if (!change_state(self, &self->keys[number], pressed)) {
-        return;
-    }
-    flush_pointer(self);
-    call(self, SC_DBUS_KEYBOARD, pressed ? "Press" : "Release", g_variant_new("(u)", number));
+    press_key(self, number, pressed);
 }
 
 void sc_dbus_input_send_motion(ScDbusInput *self, int dx, int dy)
@@ -237,14 +289,6 @@ void sc_dbus_input_send_position(ScDbusInput *self, guint x, guint y)
     self->y = self->height > 0 ? MIN(y, self->height - 1) : y;
     self->has_position = TRUE;
     send_pointer(self);
-}
-
-static void press_button(ScDbusInput *self, guint number, gboolean pressed)
-{
-    if (change_state(self, &self->buttons[number], pressed)) {
-        flush_pointer(self);
-        call(self, SC_DBUS_MOUSE, pressed ? "Press" : "Release", g_variant_new("(u)", number));
-    }
 }
 
 void sc_dbus_input_send_button(ScDbusInput *self, ScButton button, gboolean pressed)
@@ -311,7 +355,11 @@ void sc_dbus_input_send_size(ScDbusInput *self, guint width, guint height)
 
 void sc_dbus_input_send_touch(ScDbusInput *self, ScTouch touch, guint slot, double x, double y)
 {
-    if (slot >= self->max_touches || self->n_calls >= MAX_CALLS) {
+    gboolean ends = touch == SC_TOUCH_END || touch == SC_TOUCH_CANCEL;
+
+    if (slot >= self->max_touches ||
+        (touch == SC_TOUCH_UPDATE ? !self->touches[slot] || self->n_calls >= MAX_CALLS
+                                  : !change_state(self, &self->touches[slot], !ends))) {
         return;
     }
     flush_pointer(self);

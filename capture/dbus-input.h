@@ -17,11 +17,22 @@ G_BEGIN_DECLS
 
 typedef struct ScDbusInput ScDbusInput;
 
+#define SC_DBUS_MAX_KEYS 256 /* QEMU's key numbers have 8 bits */
+#define SC_DBUS_MAX_BUTTONS 8
+#define SC_DBUS_MAX_TOUCHES 16 /* QEMU has 10 */
+
+/* What is pressed in the VMM, by its numbers. Zeroed at first; outlives each input, as a VMM whose
+ * link was lost and found again still holds it. */
+typedef struct {
+    gboolean keys[SC_DBUS_MAX_KEYS];
+    gboolean buttons[SC_DBUS_MAX_BUTTONS];
+} ScDbusHeld;
+
 /* References @connection, and takes from @console what it needs; tells @source, which must outlive
- * the result, the pointer mode and the lamps, now and when they change. @name: see
- * capture/dbus-link.h. */
+ * the result like @held, the pointer mode and the lamps, now and when they change. Releases what is
+ * in @held: who let go of it meanwhile could not say so. @name: see capture/dbus-link.h. */
 ScDbusInput *sc_dbus_input_new(ScSource *source, GDBusConnection *connection, const char *name,
-                               const ScDbusConsole *console);
+                               const ScDbusConsole *console, ScDbusHeld *held);
 
 void sc_dbus_input_free(ScDbusInput *input); /* NULL is ignored */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScDbusInput, sc_dbus_input_free)

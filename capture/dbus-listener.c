@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "capture/dbus-listener.h"
 
-#include "capture/dbus-cursor.h"
 #include "capture/dbus-display.h"
 #include "capture/dbus-inbox.h"
 #include "capture/dbus-link.h"
@@ -16,6 +15,7 @@
 
 struct ScDbusListener {
     ScSource *source;
+    ScDbusCursor *cursor;
     ScDbusListenerFuncs funcs;
     gpointer data;
 
@@ -26,7 +26,6 @@ struct ScDbusListener {
     GDBusConnection *connection;
     ScDbusInbox *inbox;
     ScDbusDisplay *display;
-    ScDbusCursor *cursor;
 };
 
 static void on_news(gpointer data)
@@ -110,7 +109,6 @@ static void on_connected(GObject *object, GAsyncResult *result, gpointer data)
     g_dbus_connection_set_exit_on_close(self->connection, FALSE);
     g_signal_connect(self->connection, "closed", G_CALLBACK(on_closed), self);
     self->display = sc_dbus_display_new(self->source, self->connection);
-    self->cursor = sc_dbus_cursor_new(self->source);
     g_dbus_connection_start_message_processing(self->connection);
     check_up(self);
 }
@@ -135,13 +133,15 @@ static void ask(ScDbusListener *self, GDBusConnection *control, const char *name
                        on_connected, self);
 }
 
-ScDbusListener *sc_dbus_listener_new(ScSource *source, GDBusConnection *control, const char *name,
+ScDbusListener *sc_dbus_listener_new(ScSource *source, ScDbusCursor *cursor,
+                                     GDBusConnection *control, const char *name,
                                      const ScDbusConsole *console, const ScDbusListenerFuncs *funcs,
                                      gpointer data)
 {
     ScDbusListener *self = g_new0(ScDbusListener, 1);
 
     self->source = source;
+    self->cursor = cursor;
     self->funcs = *funcs;
     self->data = data;
     self->cancellable = g_cancellable_new();
@@ -162,7 +162,6 @@ void sc_dbus_listener_free(ScDbusListener *self)
     sc_timer_free(self->timeout);
     sc_dbus_inbox_free(self->inbox);
     sc_dbus_display_free(self->display);
-    sc_dbus_cursor_free(self->cursor);
     if (self->connection != NULL) {
         g_signal_handlers_disconnect_by_data(self->connection, self);
         g_dbus_connection_close(self->connection, NULL, NULL, NULL);

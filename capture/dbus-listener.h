@@ -8,6 +8,7 @@
 #pragma once
 
 #include "capture/dbus-console.h"
+#include "capture/dbus-cursor.h"
 #include "capture/source-impl.h"
 
 #include <gio/gio.h>
@@ -27,9 +28,10 @@ typedef struct {
 
 /*
  * Asks for it at @console of @name (NULL: the peer) on @control, which is needed until the listener
- * is up. @source and @data must outlive the result. Nothing is told from inside.
+ * is up. @source, @cursor and @data must outlive the result. Nothing is told from inside.
  */
-ScDbusListener *sc_dbus_listener_new(ScSource *source, GDBusConnection *control, const char *name,
+ScDbusListener *sc_dbus_listener_new(ScSource *source, ScDbusCursor *cursor,
+                                     GDBusConnection *control, const char *name,
                                      const ScDbusConsole *console, const ScDbusListenerFuncs *funcs,
                                      gpointer data);
 

@@ -20,6 +20,8 @@ typedef struct {
     ScSource base;
     ScDbusAddress *address;
     ScDbusLink *link;
+    ScDbusCursor *cursor;
+    ScDbusHeld held;
     GHashTable *told; /* reasons the listener knows: each is told once until pictures come */
     guint wanted_width, wanted_height; /* 0: nobody has a wish */
 
@@ -136,8 +138,8 @@ static void listen(gpointer data)
 {
     DbusSource *self = data;
 
-    self->coming = sc_dbus_listener_new(&self->base, self->connection, self->name, self->console,
-                                        &listener_funcs, self);
+    self->coming = sc_dbus_listener_new(&self->base, self->cursor, self->connection, self->name,
+                                        self->console, &listener_funcs, self);
 }
 
 /* ---- the link --------------------------------------------------------------------------- */
@@ -162,7 +164,7 @@ static void on_up(GDBusConnection *connection, const char *name, GPtrArray *cons
     self->connection = g_object_ref(connection);
     self->name = g_strdup(name);
     self->console = g_steal_pointer(&console);
-    self->input = sc_dbus_input_new(&self->base, connection, name, self->console);
+    self->input = sc_dbus_input_new(&self->base, connection, name, self->console, &self->held);
     if (self->wanted_width > 0) {
         sc_dbus_input_send_size(self->input, self->wanted_width, self->wanted_height);
     }
@@ -189,6 +191,7 @@ static ScSource *dbus_new(const char *address, GError **error)
     }
     self = g_new0(DbusSource, 1);
     self->address = parsed;
+    self->cursor = sc_dbus_cursor_new(&self->base);
     self->told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     self->listen_again = sc_timer_new(listen, self);
     return &self->base;
@@ -210,6 +213,7 @@ static void dbus_free(ScSource *source)
     drop_link(self);
     sc_dbus_link_free(self->link);
     sc_dbus_listener_free(self->listener);
+    sc_dbus_cursor_free(self->cursor);
     sc_timer_free(self->listen_again);
     g_hash_table_unref(self->told);
     sc_dbus_address_free(self->address);

@@ -468,6 +468,15 @@ static void test_unknown_calls(void)
 
 /* ---- the pointer ---- */
 
+static void define_cursor(Pair *pair, const guint32 *argb)
+{
+    played_do(pair->qemu, "CursorDefine",
+              g_variant_new("(iiii@ay)", 2, 2, 1, 5,
+                            g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, argb, 16, 1)),
+              -1);
+    wait_until(pair->watcher->cursor != NULL);
+}
+
 static void test_cursor(void)
 {
     static const guint32 straight[4] = { 0xffffffff, 0x80ff0000, 0, 0xff123456 };
@@ -475,11 +484,7 @@ static void test_cursor(void)
     Watcher *watcher = pair->watcher;
     const guint32 *argb;
 
-    played_do(pair->qemu, "CursorDefine",
-              g_variant_new("(iiii@ay)", 2, 2, 1, 5,
-                            g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, straight, 16, 1)),
-              -1);
-    wait_until(watcher->cursor != NULL);
+    define_cursor(pair, straight);
     g_assert_cmpuint(sc_cursor_get_width(watcher->cursor), ==, 2);
     g_assert_cmpuint(sc_cursor_get_hot_x(watcher->cursor), ==, 1);
     g_assert_cmpuint(sc_cursor_get_hot_y(watcher->cursor), ==, 1); /* pulled inside */
@@ -508,6 +513,26 @@ static void test_cursor(void)
     pair_free(pair);
 }
 
+/* An older QEMU tells a new listener no shape: the pointer still moves, hides and comes back. */
+static void test_cursor_of_the_listener_before(void)
+{
+    static const guint32 argb[4] = { 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff };
+    Pair *pair = pair_new();
+    Watcher *watcher = pair->watcher;
+
+    define_cursor(pair, argb);
+    played_qemu_drop_listener(pair->qemu);
+    played_qemu_wait_listener(pair->qemu);
+    wait_until(watcher->n_connected == 2);
+    played_do(pair->qemu, "MouseSet", g_variant_new("(iii)", 100, 50, 1), -1);
+    wait_until(watcher->cursor_x == 101 && watcher->cursor_y == 51);
+    played_do(pair->qemu, "MouseSet", g_variant_new("(iii)", 0, 0, 0), -1);
+    wait_until(watcher->cursor == NULL);
+    played_do(pair->qemu, "MouseSet", g_variant_new("(iii)", 0, 0, 1), -1);
+    wait_until(watcher->cursor != NULL);
+    pair_free(pair);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -524,6 +549,7 @@ int main(int argc, char **argv)
     g_test_add_func("/dbus/nonsense/pixels", test_pixels_nonsense);
     g_test_add_func("/dbus/nonsense/updates", test_update_nonsense);
     g_test_add_func("/dbus/nonsense/calls", test_unknown_calls);
-    g_test_add_func("/dbus/cursor", test_cursor);
+    g_test_add_func("/dbus/cursor/shapes", test_cursor);
+    g_test_add_func("/dbus/cursor/of-the-listener-before", test_cursor_of_the_listener_before);
     return g_test_run();
 }

@@ -289,6 +289,16 @@ static void wait_for_call(Pair *pair, const char *call, guint since)
     wait_until(played_was_called(pair->qemu, call, since));
 }
 
+static guint count_calls(Pair *pair, const char *prefix)
+{
+    guint n = 0;
+
+    for (guint i = 0; i < pair->qemu->calls->len; i++) {
+        n += g_str_has_prefix(pair->qemu->calls->pdata[i], prefix);
+    }
+    return n;
+}
+
 static void test_keys(void)
 {
     Pair *pair = pair_new();
@@ -304,6 +314,43 @@ static void test_keys(void)
     sc_source_send_key(source, 0x148, FALSE);
     wait_for_call(pair, "Keyboard.Release (200,)", 0);
     g_assert_false(played_was_called(pair->qemu, "Keyboard.Release (48,)", 0));
+    pair_free(pair);
+}
+
+/* Whose keys were down when the link went cannot let go of them: that is done for them. */
+static void test_held_keys(void)
+{
+    Pair *pair = pair_new();
+    ScSource *source = pair->watcher->source;
+    guint since;
+
+    sc_source_send_key(source, 0x1e, TRUE);
+    sc_source_send_button(source, SC_BUTTON_RIGHT, TRUE);
+    wait_for_call(pair, "Mouse.Press (2,)", 0);
+    played_qemu_drop_control(pair->qemu);
+    wait_until(pair->watcher->state == SC_SOURCE_CONNECTING);
+    since = pair->qemu->calls->len;
+    sc_source_send_button(source, SC_BUTTON_RIGHT, FALSE);
+    played_qemu_wait_listener(pair->qemu);
+    wait_for_call(pair, "Keyboard.Release (30,)", since);
+    wait_for_call(pair, "Mouse.Release (2,)", since);
+    sc_source_send_key(source, 0x1e, FALSE);
+    sc_source_send_key(source, 0x1f, TRUE);
+    wait_for_call(pair, "Keyboard.Press (31,)", since);
+    g_assert_cmpuint(count_calls(pair, "Keyboard.Release"), ==, 1);
+    pair_free(pair);
+}
+
+/* The guest's tablet driver comes up while we connect. */
+static void test_pointer_mode_meanwhile(void)
+{
+    Pair *pair = pair_new_empty();
+
+    pair->qemu->turns_absolute = TRUE;
+    played_qemu_start(pair->qemu);
+    pair->watcher = watcher_new_at(pair->qemu->location);
+    wait_until(pair->watcher->n_connected == 1);
+    wait_until(pair->watcher->pointer_mode == SC_POINTER_ABSOLUTE);
     pair_free(pair);
 }
 
@@ -386,16 +433,6 @@ static void test_touch_and_size(void)
     pair_free(pair);
 }
 
-static guint count_calls(Pair *pair, const char *prefix)
-{
-    guint n = 0;
-
-    for (guint i = 0; i < pair->qemu->calls->len; i++) {
-        n += g_str_has_prefix(pair->qemu->calls->pdata[i], prefix);
-    }
-    return n;
-}
-
 /* A VMM that does not answer: what is sent to it is bounded, and it ends up in the right state. */
 static void test_deaf_vmm(void)
 {
@@ -408,12 +445,18 @@ static void test_deaf_vmm(void)
         sc_source_send_size(source, 100 + i, 100);
     }
     sc_source_send_key(source, 0x10, TRUE);
+    sc_source_send_touch(source, SC_TOUCH_BEGIN, 3, 10, 20);
     for (int i = 0; i < 5000; i++) {
         sc_source_send_key(source, 0x1e, TRUE);
         sc_source_send_key(source, 0x1e, FALSE);
         sc_source_send_wheel(source, 1);
     }
+    sc_source_send_touch(source, SC_TOUCH_BEGIN, 4, 10, 20); /* one too many */
+    sc_source_send_touch(source, SC_TOUCH_END, 4, 10, 20);
+    sc_source_send_touch(source, SC_TOUCH_END, 3, 10, 20);
     sc_source_send_key(source, 0x10, FALSE);
+    wait_for_call(pair, "MultiTouch.SendEvent (2, 3, 10.0, 20.0)", 0);
+    g_assert_cmpuint(count_calls(pair, "MultiTouch.SendEvent"), ==, 2);
     wait_for_call(pair, "Keyboard.Release (16,)", 0);
     g_assert_cmpuint(pair->qemu->calls->len, <, 300);
     g_assert_cmpuint(count_calls(pair, "Console.SetUIInfo"), ==, 1);
@@ -448,8 +491,10 @@ int main(int argc, char **argv)
     g_test_add_func("/dbus/link/silent-monitor", test_silent_monitor);
     g_test_add_func("/dbus/link/vmm-vanishes", test_vmm_vanishes);
     g_test_add_func("/dbus/input/keys", test_keys);
+    g_test_add_func("/dbus/input/held-keys", test_held_keys);
     g_test_add_func("/dbus/input/lamps", test_lamps);
     g_test_add_func("/dbus/input/pointer", test_pointer);
+    g_test_add_func("/dbus/input/pointer-mode-meanwhile", test_pointer_mode_meanwhile);
     g_test_add_func("/dbus/input/touch-and-size", test_touch_and_size);
     g_test_add_func("/dbus/input/deaf-vmm", test_deaf_vmm);
     return g_test_run();
