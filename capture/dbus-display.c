@@ -181,6 +181,11 @@ static ScScanout *find_buffer(ScDbusDisplay *self, ScDbusNews *news, GError **er
     /* The row at texture coordinate 0 comes first, and y0_top says that it is where OpenGL has the
      * bottom; without it QEMU turns pictures when it draws them with OpenGL. */
     if (sc_dbus_scanout_parse(news->scanout, &layout, &bottom_up, error)) {
+        g_autofree char *format = sc_format_name(layout.fourcc);
+
+        g_debug("%s: %ux%u %s, modifier 0x%" G_GINT64_MODIFIER "x, planes: %u",
+                g_dbus_message_get_member(news->scanout), layout.width, layout.height, format,
+                layout.modifier, layout.n_planes);
         scanout = sc_scanout_cache_get(cache, &layout, bottom_up, &is_other, error);
     }
     if (scanout == NULL) {

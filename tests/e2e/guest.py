@@ -72,7 +72,9 @@ class Pictures(GuestCase):
 class Cursor(GuestCase):
     def test_shapes_and_positions(self):
         self.boot("scancast.mode=cursor", "scancast.fps=4", mouse=True)
-        client = self.connect()
+        self.check_cursor(self.connect())
+
+    def check_cursor(self, client):
         self.guest.wait_for(r"^guest cursor -1 ", self.guest.mark(), GUEST_PATIENCE)
         self.guest.wait_for(r"^guest cursor 2 ", self.guest.mark(), GUEST_PATIENCE)
         client.wait_for(r"^cursor-set ", client.mark())
@@ -83,7 +85,9 @@ class Cursor(GuestCase):
 class Input(GuestCase):
     def test_keyboard(self):
         self.boot("scancast.mode=idle")
-        client = self.connect()
+        self.check_keyboard(self.connect())
+
+    def check_keyboard(self, client):
         for scancode, code in SCANCODES.items():
             since = self.guest.mark()
             client.send(f"key {scancode} down")
@@ -93,7 +97,9 @@ class Input(GuestCase):
 
     def test_lamps(self):
         self.boot("scancast.mode=idle")
-        client = self.connect()
+        self.check_lamps(self.connect())
+
+    def check_lamps(self, client):
         client.send(f"key {CAPS_LOCK_SCANCODE}")
         self.guest.wait_for(rf"^guest led {LED_CAPS_LOCK} 1$")
         client.wait_for(rf"^leds value={SPICE_CAPS_LOCK}$")
@@ -104,7 +110,9 @@ class Input(GuestCase):
 
     def test_tablet(self):
         self.boot("scancast.mode=idle")
-        client = self.connect()
+        self.check_tablet(self.connect())
+
+    def check_tablet(self, client):
         client.wait_for(r"^mouse-mode mode=client$")
         width, height = map(int, self.guest.size.split("x"))
         for x, y in ((123, 456), (width - 1, height - 1), (0, 0)):
@@ -133,7 +141,9 @@ class Input(GuestCase):
 
     def test_mouse(self):
         self.boot("scancast.mode=idle", mouse=True)
-        client = self.connect()
+        self.check_mouse(self.connect())
+
+    def check_mouse(self, client):
         client.wait_for(r"^mouse-mode mode=server$")
         client.send("motion 7 -3")
         self.guest.wait_for(r"^guest rel 7 -3$")

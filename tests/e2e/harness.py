@@ -168,13 +168,20 @@ class Case(unittest.TestCase):
 
     def start_guest(self, *arguments, mouse=False):
         """The guest of examples/guest with its first picture shown; .source is QEMU's display."""
+        guest = self.switch_guest_on(*arguments, mouse=mouse)
+        self.wait_for_guest(guest)
+        return guest
+
+    def switch_guest_on(self, *arguments, mouse=False):
         script = os.path.join(SOURCE, "examples/guest/boot-guest")
         option, source = self.display()
         options = [option] + (["--mouse"] if mouse else [])
         guest = self.start(script, *options, BUILD, *arguments)
         guest.source = source
-        guest.size = guest.wait_for(r"^guest ready (\d+x\d+)", patience=GUEST_PATIENCE).group(1)
         return guest
+
+    def wait_for_guest(self, guest):
+        guest.size = guest.wait_for(r"^guest ready (\d+x\d+)", patience=GUEST_PATIENCE).group(1)
 
     def frame_numbers(self, client, since=0):
         return [int(match.group(1)) for match in client.find_all(r"^frame number=(\d+)", since)]

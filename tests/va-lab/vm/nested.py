@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""scancast and the dmabufs of a real QEMU: run by test-nested, inside its virtual machine.
+"""scancast and the dmabufs of a real QEMU: run by test-nested, inside its virtual machine,
+over SPICE or D-Bus.
 
 The guest flips between two buffers as fast as it can.
 """
@@ -16,6 +17,7 @@ sys.path.insert(0, os.path.join(os.environ["top_srcdir"], "tests/e2e"))
 from harness import Case, main  # noqa: E402
 
 PATIENCE = 120
+METHOD = os.environ.get("NESTED_METHOD")  # how buffers come over D-Bus
 STATS = r"^stats: (.*flushes_done=.*)$"
 PATIENT = "--fence-deadline=10000"  # so slow may emulation be
 
@@ -87,8 +89,8 @@ class Nested(Case):
         """scancast with a driver that is slow as told, and a client."""
         self.trace = self.path("trace")
         scancast = self.start_scancast(
-            "--encoder=va", "--stats", *arguments, f"spice+unix:{os.environ['SPICE_SOCKET']}",
-            listen=f"unix:{self.path('viewers')}", env={"SCANCAST_VA_TRACE": self.trace, **slow},
+            "--encoder=va", "--stats", *arguments, os.environ["GUEST_SOURCE"],
+            listen=f"unix:{self.path('viewers')}", env={"SCANCAST_VA_TRACE": self.trace, "G_MESSAGES_DEBUG": "scancast-capture", **slow},
         )  # fmt: skip
         client = self.start_client(scancast)
         client.wait_for(r"^frame number=\d+ count=3 ", patience=PATIENCE)
@@ -108,6 +110,8 @@ class Nested(Case):
             "SCANCAST_VA_SLOW_EVERY": str(BLOCK),
         }
         scancast, client = self.view(slow, PATIENT)
+        if METHOD is not None:
+            scancast.wait_for(rf"{METHOD}: \d+x\d+ ")
         self.check_picture(client, settles=True)
         last = N_WARM_UP + 2 * BLOCK * N_PAIRS + 1
         client.wait_for(rf"^frame number=\d+ count={last} ", patience=PATIENCE)
