@@ -21,6 +21,12 @@
 /* A change of mode may be a Disable and then a new scanout: that is no reason to go dark. */
 #define DARK_AFTER_US (200 * 1000)
 
+/* Disable of the old scanout follows the new one within a millisecond or so. */
+#define EXCUSE_US (100 * 1000)
+
+/* While a guest flips, the scanout after a lost one comes with the next flip. */
+#define LOST_AFTER_US (100 * 1000)
+
 struct ScDbusDisplay {
     ScSource *source;
     GDBusConnection *connection;
@@ -36,8 +42,14 @@ struct ScDbusDisplay {
     ScTimer *show_undrawn;
     ScTimer *go_dark;
 
-    /* When a guest flips, QEMU tells the new scanout and then disables: the old one it means. */
-    gboolean excuses_disable;
+    /* When a guest flips, QEMU tells the new scanout and then disables: the old one it means. From
+     * 9.2 on it then forgets what it has not sent yet, and that may be the new one. */
+    gint64 excuses_disable_until;
+    gboolean had_scanout; /* the first one replaces none, and excuses nothing */
+    gboolean disabled;    /* since the scanout came, without an excuse */
+    void (*lost)(gpointer data);
+    gpointer lost_data;
+    ScTimer *tell_lost;
 
     ScDbusPixels pixels; /* SC_DBUS_PIXELS: what the scanout shows */
     guint8 *own_pixels;  /* NULL while that is as it came; else it may be drawn in */
@@ -147,6 +159,16 @@ static void draw_dmabuf(ScDbusDisplay *self, ScDbusNews *news)
     if (news->dmabuf_updates->len == 0) {
         return;
     }
+    self->excuses_disable_until = 0;
+    if (self->disabled && self->kind == SC_DBUS_DMABUF && self->scanout != NULL) {
+        /* What is drawn on is not what we have: the guest draws in that for the next flip. */
+        sc_timer_cancel(self->go_dark);
+        answer_all(self, news->dmabuf_updates);
+        if (!sc_timer_is_set(self->tell_lost)) {
+            sc_timer_set_after(self->tell_lost, LOST_AFTER_US);
+        }
+        return;
+    }
     pixman_region32_init(&damage);
     if (self->kind == SC_DBUS_DMABUF && self->scanout != NULL) {
         pixman_region32_intersect_rect(&damage, &news->dmabuf_damage, 0, 0,
@@ -228,7 +250,10 @@ static void begin_scanout(ScDbusDisplay *self, ScDbusNews *news)
     self->own_pixels = NULL;
     self->whole |= news->kind != self->kind || self->scanout == NULL;
     self->kind = news->kind;
-    self->excuses_disable = TRUE;
+    self->excuses_disable_until = self->had_scanout ? g_get_monotonic_time() + EXCUSE_US : 0;
+    self->had_scanout = TRUE;
+    self->disabled = FALSE;
+    sc_timer_cancel(self->tell_lost);
 
     show(self, find_scanout(self, news, &error));
     if (error != NULL) {
@@ -332,7 +357,15 @@ static void draw_surface(ScDbusDisplay *self, ScDbusNews *news)
 
 /* ---- */
 
-ScDbusDisplay *sc_dbus_display_new(ScSource *source, GDBusConnection *connection)
+static void tell_lost(gpointer data)
+{
+    ScDbusDisplay *self = data;
+
+    self->lost(self->lost_data);
+}
+
+ScDbusDisplay *sc_dbus_display_new(ScSource *source, GDBusConnection *connection,
+                                   void (*lost)(gpointer data), gpointer data)
 {
     ScDbusDisplay *self = g_new0(ScDbusDisplay, 1);
 
@@ -343,25 +376,34 @@ ScDbusDisplay *sc_dbus_display_new(ScSource *source, GDBusConnection *connection
     self->maps = sc_scanout_cache_new(sc_scanout_new_memory);
     self->show_undrawn = sc_timer_new(show_undrawn, self);
     self->go_dark = sc_timer_new(go_dark, self);
+    self->lost = lost;
+    self->lost_data = data;
+    self->tell_lost = sc_timer_new(tell_lost, self);
     self->coalesce = sc_timer_new(emit_damage, self);
     g_queue_init(&self->flushes);
     pixman_region32_init(&self->damage);
     return self;
 }
 
+static void take_disable(ScDbusDisplay *self)
+{
+    self->disabled |= g_get_monotonic_time() >= self->excuses_disable_until;
+    self->excuses_disable_until = 0;
+}
+
 void sc_dbus_display_take(ScDbusDisplay *self, ScDbusNews *news)
 {
     begin_scanout(self, news);
     if (news->was_disabled) {
-        self->excuses_disable = FALSE;
+        take_disable(self);
     }
     draw_surface(self, news);
     draw_dmabuf(self, news);
-    if (news->is_disabled && !self->excuses_disable) {
-        sc_timer_set_after(self->go_dark, DARK_AFTER_US);
-    }
     if (news->is_disabled) {
-        self->excuses_disable = FALSE;
+        take_disable(self);
+        if (self->disabled) {
+            sc_timer_set_after(self->go_dark, DARK_AFTER_US);
+        }
     }
 }
 
@@ -373,6 +415,7 @@ void sc_dbus_display_free(ScDbusDisplay *self)
     drop_flushes(self);
     sc_timer_free(self->show_undrawn);
     sc_timer_free(self->go_dark);
+    sc_timer_free(self->tell_lost);
     sc_timer_free(self->coalesce);
     sc_scanout_unref(self->scanout);
     sc_scanout_cache_free(self->dmabufs);

@@ -16,8 +16,10 @@ G_BEGIN_DECLS
 
 typedef struct ScDbusDisplay ScDbusDisplay;
 
-/* References @connection, for the answers; @source must outlive the result. */
-ScDbusDisplay *sc_dbus_display_new(ScSource *source, GDBusConnection *connection);
+/* References @connection, for the answers; @source must outlive the result. @lost is called when
+ * the VMM draws on a scanout that it has not told of: only a new listener is told. */
+ScDbusDisplay *sc_dbus_display_new(ScSource *source, GDBusConnection *connection,
+                                   void (*lost)(gpointer data), gpointer data);
 
 /* @news stays the caller's, but what is in it may be moved out. */
 void sc_dbus_display_take(ScDbusDisplay *display, ScDbusNews *news);

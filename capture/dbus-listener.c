@@ -66,6 +66,13 @@ static void on_closed(GDBusConnection *connection, gboolean remote_peer_vanished
     end(data, "the VMM ended the connection to its listener");
 }
 
+static void on_lost(gpointer data)
+{
+    ScDbusListener *self = data;
+
+    self->funcs.lost(self, self->data);
+}
+
 static void check_up(ScDbusListener *self)
 {
     if (self->registered && self->connection != NULL) {
@@ -108,7 +115,7 @@ static void on_connected(GObject *object, GAsyncResult *result, gpointer data)
     self->connection = g_steal_pointer(&connection);
     g_dbus_connection_set_exit_on_close(self->connection, FALSE);
     g_signal_connect(self->connection, "closed", G_CALLBACK(on_closed), self);
-    self->display = sc_dbus_display_new(self->source, self->connection);
+    self->display = sc_dbus_display_new(self->source, self->connection, on_lost, self);
     g_dbus_connection_start_message_processing(self->connection);
     check_up(self);
 }

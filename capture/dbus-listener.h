@@ -22,6 +22,8 @@ typedef struct {
     /* The VMM draws faster than its pictures can be carried away, and its queue grows: free it, and
      * ask for another one. */
     void (*flooded)(ScDbusListener *listener, gpointer data);
+    /* The VMM has not told what it shows now: likewise. */
+    void (*lost)(ScDbusListener *listener, gpointer data);
     /* It is of no use any more: free it. */
     void (*ended)(ScDbusListener *listener, const char *reason, gpointer data);
 } ScDbusListenerFuncs;

@@ -13,7 +13,7 @@
 #include "capture/source-impl.h"
 #include "capture/timer.h"
 
-/* Between two listeners, when the first one's queue has to go: time for QEMU to notice its end. */
+/* Between two listeners, when the first one has to go: time for QEMU to notice its end. */
 #define LISTEN_AGAIN_US (50 * 1000)
 
 typedef struct {
@@ -31,7 +31,7 @@ typedef struct {
     ScDbusInput *input;
     ScDbusListener *coming; /* NULL also once it is up */
     ScTimer *listen_again;
-    gboolean was_flooded;
+    gboolean was_flooded, was_lost; /* why there is another listener: that is no news */
 
     ScDbusListener *listener; /* NULL: no pictures come */
 } DbusSource;
@@ -57,6 +57,7 @@ static void drop_link(DbusSource *self)
     g_clear_pointer(&self->name, g_free);
     g_clear_pointer(&self->console, sc_dbus_console_free);
     self->was_flooded = FALSE;
+    self->was_lost = FALSE;
     g_clear_pointer(&self->coming, sc_dbus_listener_free);
     g_clear_pointer(&self->input, sc_dbus_input_free);
 }
@@ -80,8 +81,8 @@ static void on_listener_up(ScDbusListener *listener, gpointer data)
     sc_dbus_listener_free(self->listener);
     self->listener = listener;
     self->coming = NULL;
-    if (self->was_flooded) {
-        return; /* that is no news */
+    if (self->was_flooded || self->was_lost) {
+        return;
     }
     g_hash_table_remove_all(self->told);
     sc_source_emit_state(&self->base, SC_SOURCE_CONNECTED, NULL);
@@ -128,9 +129,27 @@ static void on_listener_flooded(ScDbusListener *listener, gpointer data)
     sc_timer_set_after(self->listen_again, LISTEN_AGAIN_US);
 }
 
+static void on_listener_lost(ScDbusListener *listener, gpointer data)
+{
+    DbusSource *self = data;
+
+    if (listener != self->listener || self->coming != NULL || self->connection == NULL) {
+        return; /* another one is coming, or none can */
+    }
+    if (!self->was_lost) {
+        g_message("%s: QEMU has lost a flip of the guest (QEMU 9.2 and newer do that with GL); "
+                  "pictures are left out",
+                  self->address->text);
+    }
+    self->was_lost = TRUE;
+    g_clear_pointer(&self->listener, sc_dbus_listener_free);
+    sc_timer_set_after(self->listen_again, LISTEN_AGAIN_US);
+}
+
 static const ScDbusListenerFuncs listener_funcs = {
     .up = on_listener_up,
     .flooded = on_listener_flooded,
+    .lost = on_listener_lost,
     .ended = on_listener_ended,
 };
 

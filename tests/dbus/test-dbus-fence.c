@@ -257,6 +257,43 @@ static void test_flips(void)
     pair_free(pair);
 }
 
+/* As QEMU from 9.2 on flips now and then: the new scanout is lost. The old one is not shown in its
+ * stead, the guest does not wait, and as nothing follows there is another listener, which is told.
+ */
+static void test_lost_scanout(void)
+{
+    Pair *pair = pair_new();
+    Watcher *watcher = pair->watcher;
+    int fds[] = { played_buffer(WIDTH, HEIGHT, STRIDE, 1),
+                  played_buffer(WIDTH, HEIGHT, STRIDE, 2) };
+
+    show(pair, fds[0]);
+    expect_answer(draw(pair));
+    watcher->n_frames = 0;
+    for (int i = 0; i < 3; i++) { /* lost, and the next is not */
+        played_do(pair->qemu, "Disable", NULL, -1);
+        expect_answer(draw(pair));
+        g_assert_cmpuint(watcher->n_frames, ==, (guint)i);
+        show(pair, fds[i % 2]);
+        played_do(pair->qemu, "Disable", NULL, -1);
+        expect_answer(draw(pair));
+        g_assert_cmpuint(watcher->n_frames, ==, (guint)i + 1);
+    }
+    iterate_for(300 * 1000);
+    g_assert_cmpuint(pair->qemu->n_listeners, ==, 1);
+
+    played_do(pair->qemu, "Disable", NULL, -1);
+    expect_answer(draw(pair));
+    played_qemu_wait_listener(pair->qemu);
+    show(pair, fds[1]);
+    wait_until(watcher_read_number(watcher) == 2);
+    g_assert_cmpuint(watcher->n_dark, ==, 0);
+    g_assert_cmpuint(watcher->n_connected, ==, 1);
+    close(fds[0]);
+    close(fds[1]);
+    pair_free(pair);
+}
+
 /* A Disable that no new scanout explains is one, but not while the mode changes. */
 static void test_disable(void)
 {
@@ -264,6 +301,7 @@ static void test_disable(void)
     Watcher *watcher = pair->watcher;
     int fd = played_buffer(WIDTH, HEIGHT, STRIDE, 1);
 
+    show(pair, fd);
     show(pair, fd);
     played_do(pair->qemu, "Disable", NULL, -1);
     expect_answer(draw(pair));
@@ -483,6 +521,7 @@ int main(int argc, char **argv)
     g_test_add_func("/dbus/fence/draws-on-nothing", test_draws_on_nothing);
     g_test_add_func("/dbus/dmabuf/flips", test_flips);
     g_test_add_func("/dbus/dmabuf/disable", test_disable);
+    g_test_add_func("/dbus/dmabuf/lost-scanout", test_lost_scanout);
     g_test_add_func("/dbus/dmabuf/undrawn", test_undrawn);
     g_test_add_func("/dbus/dmabuf/kinds", test_kinds);
     g_test_add_func("/dbus/dmabuf/layouts", test_layouts);

@@ -141,7 +141,13 @@ class Nested(Case):
         """The guest's flips follow the encoder: each is encoded, and when the driver takes longer,
         the guest flips that much more rarely, and no more than that."""
         steps = [after - before for before, after in zip(numbers, numbers[1:])]
-        self.assertGreater(steps.count(1), 0.8 * len(steps), numbers)
+        if METHOD is None:
+            self.assertGreater(steps.count(1), 0.8 * len(steps), numbers)
+        else:
+            # QEMU loses some of the scanouts it should tell of; no old one takes their places. A
+            # picture may come twice when another one was lost.
+            self.assertGreaterEqual(min(steps), 0, numbers)
+            self.assertGreater(len(steps) - steps.count(0), 0.8 * len(steps), numbers)
         times = [event["time"] / 1000 for event in select(events, "encode-begin")]
         intervals = [after - before for before, after in zip(times, times[1:])]
         blocks = [
