@@ -49,10 +49,10 @@ struct _ScScanoutSrc {
     /* The streaming thread's. */
     gboolean has_target; /* caps were negotiated for: */
     ScTarget target;
-    gboolean may_share;      /*   dmabufs were offered to whom it may concern */
-    gboolean shares;         /*   and taken */
-    gboolean has_video_meta; /* downstream knows it */
-    GstClockTime last_pts;
+    gboolean may_share;               /*   dmabufs were offered to whom it may concern */
+    gboolean shares;                  /*   and taken */
+    gboolean has_video_meta;          /* downstream knows it */
+    GstClockTime base_time, last_pts; /* of the buffer before; NONE: there is none */
 };
 
 G_DEFINE_TYPE(ScScanoutSrc, sc_scanout_src, GST_TYPE_PUSH_SRC)
@@ -184,17 +184,23 @@ static GstClockTime guess_duration(const ScScanoutSrc *self, GstClockTime pts)
                : FIRST_DURATION;
 }
 
-static void stamp(ScScanoutSrc *self, GstBuffer *buffer, GstClockTime age)
+/* @time: monotonic microseconds. */
+static void stamp(ScScanoutSrc *self, GstBuffer *buffer, gint64 time)
 {
     g_autoptr(GstClock) clock = gst_element_get_clock(GST_ELEMENT(self));
+    GstClockTime base_time = gst_element_get_base_time(GST_ELEMENT(self));
     GstClockTime start, now, pts;
 
     if (clock == NULL) {
         return;
     }
-    start = gst_element_get_base_time(GST_ELEMENT(self)) + age;
     now = gst_clock_get_time(clock);
+    start = base_time + (GstClockTime)(g_get_monotonic_time() - time) * GST_USECOND;
     pts = now > start ? now - start : 0;
+    if (base_time != self->base_time) { /* time starts again, as after flushes */
+        self->base_time = base_time;
+        self->last_pts = GST_CLOCK_TIME_NONE;
+    }
     if (GST_CLOCK_TIME_IS_VALID(self->last_pts)) {
         pts = MAX(pts, self->last_pts + GST_USECOND);
     }
@@ -225,8 +231,8 @@ static gboolean update_caps(ScScanoutSrc *self, const ScTarget *target, gboolean
 
 static GstBuffer *take(ScScanoutSrc *self, GError **error)
 {
-    GstClockTime age;
-    GstBuffer *buffer = sc_tap_take(self->tap, &self->target, self->shares, &age, error);
+    gint64 time;
+    GstBuffer *buffer = sc_tap_take(self->tap, &self->target, self->shares, &time, error);
 
     if (buffer == NULL) {
         return NULL;
@@ -234,7 +240,7 @@ static GstBuffer *take(ScScanoutSrc *self, GError **error)
     if (!self->shares && self->target.width % 2 != 0 && !self->has_video_meta) {
         buffer = pack(self, buffer);
     }
-    stamp(self, buffer, age);
+    stamp(self, buffer, time);
     return buffer;
 }
 
@@ -271,16 +277,27 @@ static GstFlowReturn sc_scanout_src_create(GstPushSrc *push, GstBuffer **buffer)
     return result;
 }
 
+/* Flushes come while stopped, too. */
+static gboolean set_flushing(GstBaseSrc *base, gboolean flushing)
+{
+    ScScanoutSrc *self = SC_SCANOUT_SRC(base);
+
+    GST_OBJECT_LOCK(self);
+    if (self->tap != NULL) {
+        sc_tap_set_flushing(self->tap, flushing);
+    }
+    GST_OBJECT_UNLOCK(self);
+    return TRUE;
+}
+
 static gboolean sc_scanout_src_unlock(GstBaseSrc *base)
 {
-    sc_tap_set_flushing(SC_SCANOUT_SRC(base)->tap, TRUE);
-    return TRUE;
+    return set_flushing(base, TRUE);
 }
 
 static gboolean sc_scanout_src_unlock_stop(GstBaseSrc *base)
 {
-    sc_tap_set_flushing(SC_SCANOUT_SRC(base)->tap, FALSE);
-    return TRUE;
+    return set_flushing(base, FALSE);
 }
 
 /* States */
@@ -309,7 +326,7 @@ static gboolean sc_scanout_src_start(GstBaseSrc *base)
         return FALSE;
     }
     self->has_target = FALSE;
-    self->last_pts = GST_CLOCK_TIME_NONE;
+    self->base_time = self->last_pts = GST_CLOCK_TIME_NONE;
     set_tap(self, sc_tap_new(GST_ELEMENT(self), &config, self->reconnect, &error));
     if (self->tap == NULL) {
         GST_ELEMENT_ERROR(self, RESOURCE, OPEN_READ, ("%s", error->message),
@@ -388,6 +405,11 @@ static void sc_scanout_src_get_property(GObject *object, guint id, GValue *value
 {
     ScScanoutSrc *self = SC_SCANOUT_SRC(object);
 
+    if (id == PROP_STATS) {
+        g_value_take_boxed(value, get_stats(self));
+        return;
+    }
+    GST_OBJECT_LOCK(self);
     switch (id) {
     case PROP_LOCATION:
         g_value_set_string(value, self->location);
@@ -401,12 +423,10 @@ static void sc_scanout_src_get_property(GObject *object, guint id, GValue *value
     case PROP_RECONNECT:
         g_value_set_boolean(value, self->reconnect);
         break;
-    case PROP_STATS:
-        g_value_take_boxed(value, get_stats(self));
-        break;
     default:
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
     }
+    GST_OBJECT_UNLOCK(self);
 }
 
 static void sc_scanout_src_set_property(GObject *object, guint id, const GValue *value,
@@ -414,6 +434,12 @@ static void sc_scanout_src_set_property(GObject *object, guint id, const GValue 
 {
     ScScanoutSrc *self = SC_SCANOUT_SRC(object);
 
+    GST_OBJECT_LOCK(self);
+    if (self->tap != NULL) {
+        GST_OBJECT_UNLOCK(self);
+        g_warning("scanoutsrc: property %s cannot be changed while it runs", spec->name);
+        return;
+    }
     switch (id) {
     case PROP_LOCATION:
         g_free(self->location);
@@ -431,6 +457,7 @@ static void sc_scanout_src_set_property(GObject *object, guint id, const GValue 
     default:
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
     }
+    GST_OBJECT_UNLOCK(self);
 }
 
 static void sc_scanout_src_finalize(GObject *object)

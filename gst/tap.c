@@ -28,7 +28,7 @@ typedef struct {
     ScTarget *target;
     gboolean is_slow, zero_copy, has_picture;
     GstBuffer *buffer;
-    GstClockTime age;
+    gint64 time;
     GError **error;
 } Call;
 
@@ -162,13 +162,11 @@ static void take(gpointer data)
     Call *call = data;
     ScFeed *feed = call->tap->feed;
     ScTarget target;
-    gint64 time;
 
     if (!sc_feed_peek(feed, &target, &call->is_slow) || !sc_target_equal(&target, call->target)) {
         return;
     }
-    call->buffer = sc_feed_take(feed, call->zero_copy, &time, call->error);
-    call->age = (GstClockTime)(g_get_monotonic_time() - time) * GST_USECOND;
+    call->buffer = sc_feed_take(feed, call->zero_copy, &call->time, call->error);
     update_counts(call->tap);
 }
 
@@ -271,13 +269,13 @@ gboolean sc_tap_peek(ScTap *tap, ScTarget *target, gboolean *is_slow)
     return call.has_picture;
 }
 
-GstBuffer *sc_tap_take(ScTap *tap, const ScTarget *target, gboolean zero_copy, GstClockTime *age,
+GstBuffer *sc_tap_take(ScTap *tap, const ScTarget *target, gboolean zero_copy, gint64 *time,
                        GError **error)
 {
     ScTarget wanted = *target;
     Call call = { .tap = tap, .target = &wanted, .zero_copy = zero_copy, .error = error };
 
     sc_owner_call(take, &call);
-    *age = call.age;
+    *time = call.time;
     return call.buffer;
 }

@@ -38,8 +38,8 @@ GstFlowReturn sc_tap_wait(ScTap *tap, GError **error);
 gboolean sc_tap_peek(ScTap *tap, ScTarget *target, gboolean *is_slow);
 
 /* Streaming: see sc_feed_take(). NULL without an error: what there is now is no longer like
- * @target, or nothing. @age: how long ago the source had the picture. */
-GstBuffer *sc_tap_take(ScTap *tap, const ScTarget *target, gboolean zero_copy, GstClockTime *age,
+ * @target, or nothing. */
+GstBuffer *sc_tap_take(ScTap *tap, const ScTarget *target, gboolean zero_copy, gint64 *time,
                        GError **error);
 
 G_END_DECLS

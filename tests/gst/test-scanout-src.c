@@ -205,6 +205,70 @@ static void test_flush(void)
     gst_harness_teardown(harness);
 }
 
+static void test_events_while_stopped(void)
+{
+    GstElement *source = gst_object_ref_sink(gst_element_factory_make("scanoutsrc", NULL));
+    static const GstState states[] = { GST_STATE_NULL, GST_STATE_READY };
+
+    g_object_set(source, "location", "pattern:64x64", NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(states); i++) {
+        gst_element_set_state(source, states[i]);
+        gst_element_send_event(source, gst_event_new_flush_start());
+        gst_element_send_event(source, gst_event_new_flush_stop(TRUE));
+        gst_element_send_event(source, gst_event_new_reconfigure());
+        gst_element_send_event(source, gst_event_new_navigation(gst_structure_new(
+                                           "application/x-gst-navigation", "event", G_TYPE_STRING,
+                                           "key-press", "key", G_TYPE_STRING, "a", NULL)));
+    }
+    gst_element_set_state(source, GST_STATE_NULL);
+    gst_object_unref(source);
+}
+
+static GstPadProbeReturn note_time(GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+    gint *ms = data;
+
+    g_atomic_int_set(ms, (gint)(GST_BUFFER_PTS(GST_PAD_PROBE_INFO_BUFFER(info)) / GST_MSECOND));
+    return GST_PAD_PROBE_OK;
+}
+
+/* After a flush the running time begins again, and so do time stamps. */
+static void test_time_after_flush(void)
+{
+    GstElement *pipeline =
+        setup_launch("scanoutsrc location=pattern:64x64@100 ! fakesink name=sink sync=true");
+    g_autoptr(GstElement) sink = gst_bin_get_by_name(GST_BIN(pipeline), "sink");
+    g_autoptr(GstPad) pad = gst_element_get_static_pad(sink, "sink");
+    gint ms = -1;
+
+    gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, note_time, &ms, NULL);
+    gst_element_set_state(pipeline, GST_STATE_PLAYING);
+    SETUP_POLL(g_atomic_int_get(&ms) > 1000);
+    gst_element_send_event(pipeline, gst_event_new_flush_start());
+    gst_element_send_event(pipeline, gst_event_new_flush_stop(TRUE));
+    SETUP_POLL(g_atomic_int_get(&ms) < 500);
+    SETUP_POLL(g_atomic_int_get(&ms) > 700);
+    gst_element_set_state(pipeline, GST_STATE_NULL);
+    gst_object_unref(pipeline);
+}
+
+static void test_properties_while_running(void)
+{
+    GstElement *pipeline = setup_launch("scanoutsrc name=src location=pattern:64x64 ! fakesink");
+    g_autoptr(GstElement) source = gst_bin_get_by_name(GST_BIN(pipeline), "src");
+    g_autofree char *location = NULL, *changed = NULL;
+
+    gst_element_set_state(pipeline, GST_STATE_PLAYING);
+    g_object_set(source, "location", "pattern:32x32", NULL);
+    g_object_get(source, "location", &location, NULL);
+    g_assert_cmpstr(location, ==, "pattern:64x64");
+    gst_element_set_state(pipeline, GST_STATE_NULL);
+    g_object_set(source, "location", "pattern:32x32", NULL);
+    g_object_get(source, "location", &changed, NULL);
+    g_assert_cmpstr(changed, ==, "pattern:32x32");
+    gst_object_unref(pipeline);
+}
+
 static void test_messages_and_stats(void)
 {
     GstElement *pipeline =
@@ -292,6 +356,9 @@ int main(int argc, char *argv[])
     g_test_add_func("/scanoutsrc/buffer-outlives-source", test_buffer_outlives_source);
     g_test_add_func("/scanoutsrc/eos", test_eos);
     g_test_add_func("/scanoutsrc/flush", test_flush);
+    g_test_add_func("/scanoutsrc/events-while-stopped", test_events_while_stopped);
+    g_test_add_func("/scanoutsrc/time-after-flush", test_time_after_flush);
+    g_test_add_func("/scanoutsrc/properties-while-running", test_properties_while_running);
     g_test_add_func("/scanoutsrc/messages-and-stats", test_messages_and_stats);
     g_test_add_func("/scanoutsrc/errors", test_errors);
     g_test_add_func("/scanoutsrc/several", test_several);
