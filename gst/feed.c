@@ -98,17 +98,28 @@ static void on_released(gpointer data)
     }
 }
 
+static guint count_overdue(const ScFeed *feed)
+{
+    guint n = 0;
+
+    for (GList *item = feed->leases; item != NULL; item = item->next) {
+        n += sc_frame_is_expired(((Lease *)item->data)->frame);
+    }
+    return n;
+}
+
 static void revoke_leases(ScFeed *feed)
 {
+    /* Without a feed any thread may end a lease. */
     g_mutex_lock(&lease_mutex);
     for (GList *item = feed->leases; item != NULL; item = item->next) {
         Lease *lease = item->data;
 
         lease->feed = NULL;
-        g_clear_pointer(&lease->frame, sc_frame_unref);
+        item->data = g_steal_pointer(&lease->frame);
     }
     g_mutex_unlock(&lease_mutex);
-    g_list_free(g_steal_pointer(&feed->leases));
+    g_list_free_full(g_steal_pointer(&feed->leases), (GDestroyNotify)sc_frame_unref);
 }
 
 /* What is to be shown */
@@ -360,7 +371,8 @@ gboolean sc_feed_peek(ScFeed *feed, ScTarget *target, gboolean *is_slow)
         return FALSE;
     }
     sc_target_init(target, feed->scanout);
-    *is_slow = feed->is_absorbed || g_get_monotonic_time() < feed->slow_until;
+    *is_slow =
+        feed->is_absorbed || g_get_monotonic_time() < feed->slow_until || count_overdue(feed) > 0;
     return TRUE;
 }
 
@@ -439,5 +451,6 @@ void sc_feed_send_navigation(ScFeed *feed, const GstStructure *navigation)
 void sc_feed_get_counts(const ScFeed *feed, ScFeedCounts *counts)
 {
     *counts = feed->counts;
+    counts->expired += count_overdue(feed);
     counts->copied_pixels = sc_shadow_get_copied(feed->shadow);
 }
