@@ -587,4 +587,7 @@ static void sc_spice_sink_init(ScSpiceSink *self)
     self->max_fps = DEFAULT_MAX_FPS;
     self->max_viewers = DEFAULT_MAX_VIEWERS;
     gst_base_sink_set_last_sample_enabled(GST_BASE_SINK(self), FALSE);
+    /* What is late is shown late. Time for it would delay every picture, and live sources, which
+     * hold none back, would be found too short of buffers. */
+    gst_base_sink_set_processing_deadline(GST_BASE_SINK(self), 0);
 }
