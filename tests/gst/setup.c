@@ -93,7 +93,8 @@ GstMessage *setup_wait(GstBus *bus, GstMessageType types)
     return message;
 }
 
-void setup_expect_error(GstElement *pipeline, GQuark domain, int code, const char *text)
+void setup_expect_error(GstElement *pipeline, GQuark domain, int code, const char *text,
+                        const char *hint)
 {
     g_autoptr(GstBus) bus = gst_element_get_bus(pipeline);
     g_autoptr(GstMessage) message = setup_wait(bus, GST_MESSAGE_ERROR);
@@ -105,6 +106,9 @@ void setup_expect_error(GstElement *pipeline, GQuark domain, int code, const cha
     g_assert_error(error, domain, code);
     if (strstr(error->message, text) == NULL) {
         g_error("'%s' does not contain '%s'", error->message, text);
+    }
+    if (strstr(error->message, hint) == NULL && (debug == NULL || strstr(debug, hint) == NULL)) {
+        g_error("neither '%s' nor '%s' contains '%s'", error->message, debug, hint);
     }
 }
 

@@ -21,8 +21,10 @@ int setup_finish(int result);
 /* A message of @types from @bus, waited for; the caller's. Warnings of GLib's are none. */
 GstMessage *setup_wait(GstBus *bus, GstMessageType types);
 
-/* Waits for an error of @pipeline and asserts that its message contains @text. */
-void setup_expect_error(GstElement *pipeline, GQuark domain, int code, const char *text);
+/* Waits for an error of @pipeline and asserts that its message contains @text, and the message or
+ * what is there for who looks closer @hint. */
+void setup_expect_error(GstElement *pipeline, GQuark domain, int code, const char *text,
+                        const char *hint);
 
 /* gst_parse_launch(), and asserts that it works. */
 GstElement *setup_launch(const char *description);

@@ -344,7 +344,8 @@ static void test_never_without_dmabuf(void)
     child_free(link->host);
     start_host(link); /* which begins with a surface */
     gst_element_set_state(pipeline, GST_STATE_PLAYING);
-    setup_expect_error(pipeline, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "no dmabuf");
+    setup_expect_error(pipeline, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "no dmabuf",
+                       "copy=auto");
     gst_element_set_state(pipeline, GST_STATE_NULL);
     gst_object_unref(pipeline);
     link_free(link);
@@ -449,7 +450,7 @@ static void test_guest_gone(void)
     gst_element_set_bus(link->harness->element, bus);
     child_kill(link->host);
     setup_expect_error(link->harness->element, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,
-                       "is lost");
+                       "is lost", "reconnect=true");
     gst_element_set_bus(link->harness->element, NULL);
     link_free(link);
 }

@@ -305,12 +305,13 @@ static void test_messages_and_stats(void)
     gst_object_unref(pipeline);
 }
 
-static void expect_failure(const char *description, GQuark domain, int code, const char *text)
+static void expect_failure(const char *description, GQuark domain, int code, const char *text,
+                           const char *hint)
 {
     GstElement *pipeline = setup_launch(description);
 
     gst_element_set_state(pipeline, GST_STATE_PLAYING);
-    setup_expect_error(pipeline, domain, code, text);
+    setup_expect_error(pipeline, domain, code, text, hint);
     gst_element_set_state(pipeline, GST_STATE_NULL);
     gst_object_unref(pipeline);
 }
@@ -318,17 +319,18 @@ static void expect_failure(const char *description, GQuark domain, int code, con
 static void test_errors(void)
 {
     expect_failure("scanoutsrc ! fakesink", GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
-                   "location=pattern");
+                   "No location", "location=pattern");
     expect_failure("scanoutsrc location=nonsense:1 ! fakesink", GST_RESOURCE_ERROR,
-                   GST_RESOURCE_ERROR_OPEN_READ, "nonsense");
+                   GST_RESOURCE_ERROR_OPEN_READ, "nonsense", "gst-inspect-1.0");
     expect_failure("scanoutsrc location=pattern:0x480 ! fakesink", GST_RESOURCE_ERROR,
-                   GST_RESOURCE_ERROR_OPEN_READ, "0x480");
+                   GST_RESOURCE_ERROR_OPEN_READ, "0x480", "gst-inspect-1.0");
     expect_failure("scanoutsrc location=spice+unix:/nonexistent/vm.sock ! fakesink",
-                   GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ, "/nonexistent/vm.sock");
+                   GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ, "/nonexistent/vm.sock",
+                   "reconnect=true");
     expect_failure("scanoutsrc location=pattern:64x64 ! video/x-raw,framerate=30/1 ! fakesink",
-                   GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "videorate");
+                   GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "downstream", "videorate");
     expect_failure("scanoutsrc location=pattern:64x64 copy=never ! fakesink", GST_STREAM_ERROR,
-                   GST_STREAM_ERROR_FORMAT, "no dmabuf");
+                   GST_STREAM_ERROR_FORMAT, "no dmabuf", "copy=auto");
 }
 
 /* A wall of them: they share one owner thread. */

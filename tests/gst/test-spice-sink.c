@@ -103,6 +103,16 @@ static guint get_viewers(Fixture *fixture)
     return viewers;
 }
 
+static guint64 get_stat(Fixture *fixture, const char *name)
+{
+    g_autoptr(GstStructure) stats = NULL;
+    guint64 value = 0;
+
+    g_object_get(fixture->sink, "stats", &stats, NULL);
+    g_assert_true(gst_structure_get_uint64(stats, name, &value));
+    return value;
+}
+
 /* A viewer that comes late asks for a key frame, gets it and sees pictures. */
 static void test_viewers(void)
 {
@@ -121,6 +131,8 @@ static void test_viewers(void)
     g_assert_cmpint(g_atomic_int_get(&fixture->keys), ==, keys + 1);
     g_assert_cmpuint(get_viewers(fixture), ==, 2);
     SETUP_POLL(g_atomic_int_get(&fixture->joined) == 2);
+    g_assert_cmpuint(get_stat(fixture, "joined"), ==, 2);
+    g_assert_cmpuint(get_stat(fixture, "sent"), >=, 20);
     quit(first);
     SETUP_POLL(get_viewers(fixture) == 1);
     wait_for_frames(second, 10);
@@ -329,12 +341,13 @@ static void test_several_sinks(void)
     gst_object_unref(pipeline);
 }
 
-static void expect_failure(const char *description, GQuark domain, int code, const char *text)
+static void expect_failure(const char *description, GQuark domain, int code, const char *text,
+                           const char *hint)
 {
     GstElement *pipeline = setup_launch(description);
 
     gst_element_set_state(pipeline, GST_STATE_PLAYING);
-    setup_expect_error(pipeline, domain, code, text);
+    setup_expect_error(pipeline, domain, code, text, hint);
     gst_element_set_state(pipeline, GST_STATE_NULL);
     gst_object_unref(pipeline);
 }
@@ -346,12 +359,17 @@ static void test_errors(void)
 
     g_object_get(fixture->sink, "address", &address, NULL);
     taken = g_strdup_printf("videotestsrc ! spicesink listen=%s", address);
-    expect_failure(taken, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ_WRITE, address);
+    expect_failure(taken, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ_WRITE, address,
+                   "127.0.0.1:0");
     fixture_free(fixture);
     expect_failure("videotestsrc ! spicesink listen=nonsense:x", GST_RESOURCE_ERROR,
-                   GST_RESOURCE_ERROR_SETTINGS, "nonsense:x");
+                   GST_RESOURCE_ERROR_SETTINGS, "nonsense:x", "listen=");
+    expect_failure("videotestsrc ! spicesink listen=\"\"", GST_RESOURCE_ERROR,
+                   GST_RESOURCE_ERROR_SETTINGS, "nowhere to listen", "tls-listen");
+    expect_failure("videotestsrc ! spicesink tls-listen=127.0.0.1:0", GST_RESOURCE_ERROR,
+                   GST_RESOURCE_ERROR_SETTINGS, "certificate", "tls-cert");
     expect_failure("videotestsrc ! spicesink listen=127.0.0.1:0 encoder=nosuchelement",
-                   GST_STREAM_ERROR, GST_STREAM_ERROR_ENCODE, "nosuchelement");
+                   GST_STREAM_ERROR, GST_STREAM_ERROR_ENCODE, "nosuchelement", "encoder");
 }
 
 static void test_caps_without_size(void)
@@ -366,7 +384,7 @@ static void test_caps_without_size(void)
     gst_harness_set_src_caps_str(harness, "video/x-vp8");
     g_assert_cmpint(gst_harness_push(harness, gst_buffer_new_and_alloc(10)), ==,
                     GST_FLOW_NOT_NEGOTIATED);
-    setup_expect_error(sink, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "h264parse");
+    setup_expect_error(sink, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "size", "h264parse");
     gst_element_set_bus(sink, NULL);
     gst_harness_teardown(harness);
     gst_object_unref(sink);
