@@ -5,6 +5,7 @@
 #include "capture/loop.h"
 #include "capture/timer.h"
 #include "server/address.h"
+#include "server/handshakes.h"
 #include "server/pace.h"
 #include "server/relay.h"
 #include "server/retries.h"
@@ -43,17 +44,11 @@
  * viewer's queue what the network carries; see server/rate.h. */
 #define MAX_UNSENT (32 * 1024)
 
-/* A TLS handshake; it outlives a connection that is closed meanwhile, but not for long. */
 typedef struct {
-    struct Connection *connection; /* NULL when that is closed */
-    GCancellable *cancellable;
-} Handshake;
-
-typedef struct Connection {
     ScListener *listener;
     GSocket *socket;
-    Handshake *handshake; /* NULL when there is none, or no more */
-    ScRelay *relay;       /* NULL before that is over */
+    ScHandshake *handshake; /* of TLS; NULL when there is none, or no more */
+    ScRelay *relay;         /* NULL before that is over */
     char *peer;
     char *host;
     guint32 connection_id;
@@ -77,7 +72,7 @@ struct ScListener {
     gboolean is_open, sasl;
 
     Port plain, tls;
-    GTlsCertificate *certificate; /* NULL without TLS */
+    ScHandshakes *handshakes; /* NULL without TLS */
     ScTimer *pause_timer;
 
     /* Of Connection, the oldest first: without a link message, waiting for their turn, handed on.
@@ -103,9 +98,7 @@ static void connection_free(Connection *connection)
 {
     g_queue_delete_link(connection->queue, connection->link);
     if (connection->handshake != NULL) {
-        connection->handshake->connection = NULL;
-        g_cancellable_cancel(connection->handshake->cancellable);
-        g_socket_shutdown(connection->socket, TRUE, TRUE, NULL); /* a thread still uses it */
+        sc_handshake_cancel(connection->handshake);
     }
     sc_relay_free(connection->relay);
     g_object_unref(connection->socket);
@@ -344,47 +337,19 @@ static void start_relay(Connection *connection, GIOStream *stream)
     connection->relay = sc_relay_new(&config, &relay_listener, connection);
 }
 
-static void on_handshake(GObject *stream, GAsyncResult *result, gpointer data)
+static void on_handshake(GIOStream *tls, const GError *error, gpointer data)
 {
-    Handshake *handshake = data;
-    Connection *connection = handshake->connection;
-    g_autoptr(GError) error = NULL;
-    gboolean good = g_tls_connection_handshake_finish(G_TLS_CONNECTION(stream), result, &error);
+    Connection *connection = data;
+    ScListener *listener = connection->listener;
 
-    if (connection != NULL) {
-        ScListener *listener = connection->listener;
-
-        connection->handshake = NULL;
-        if (good) {
-            start_relay(connection, G_IO_STREAM(stream));
-        } else {
-            g_debug("closing a connection of %s: TLS: %s", connection->peer, error->message);
-            connection_free(connection);
-            update_deadline(listener);
-        }
-    }
-    g_object_unref(handshake->cancellable);
-    g_free(handshake);
-}
-
-static void start_handshake(Connection *connection, GIOStream *stream)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GIOStream) tls =
-        g_tls_server_connection_new(stream, connection->listener->certificate, &error);
-    Handshake *handshake;
-
-    if (tls == NULL) {
-        g_warning("cannot serve %s: TLS: %s", connection->peer, error->message);
-        connection_free(connection);
+    connection->handshake = NULL;
+    if (tls != NULL) {
+        start_relay(connection, tls);
         return;
     }
-    handshake = g_new0(Handshake, 1);
-    handshake->connection = connection;
-    handshake->cancellable = g_cancellable_new();
-    connection->handshake = handshake;
-    g_tls_connection_handshake_async(G_TLS_CONNECTION(tls), G_PRIORITY_DEFAULT,
-                                     handshake->cancellable, on_handshake, handshake);
+    g_debug("closing a connection of %s: TLS: %s", connection->peer, error->message);
+    connection_free(connection);
+    update_deadline(listener);
 }
 
 /* Takes @fd. */
@@ -415,7 +380,8 @@ static void add_connection(Port *port, int fd, const struct sockaddr *name, sock
     connection->deadline = g_get_monotonic_time() + LINK_TIMEOUT;
     connection_enqueue(connection, &listener->waiting);
     if (port->is_tls) {
-        start_handshake(connection, G_IO_STREAM(stream));
+        connection->handshake = sc_handshakes_begin(listener->handshakes, stream, connection->host,
+                                                    on_handshake, connection);
     } else {
         start_relay(connection, G_IO_STREAM(stream));
     }
@@ -502,11 +468,13 @@ ScListener *sc_listener_new(const ScListenerConfig *config, ScListenerFunc func,
     listener->retries = sc_retries_new();
     listener->tls.is_tls = TRUE;
     if (config->tls_address != NULL) {
-        listener->certificate =
+        g_autoptr(GTlsCertificate) certificate =
             sc_tls_load(config->tls_cert, config->tls_key, config->tls_ca, error);
-        if (listener->certificate == NULL) {
+
+        if (certificate == NULL) {
             return NULL;
         }
+        listener->handshakes = sc_handshakes_new(certificate);
     }
     if (!port_open(&listener->plain, listener, config->address, error) ||
         !port_open(&listener->tls, listener, config->tls_address, error)) {
@@ -532,7 +500,7 @@ void sc_listener_free(ScListener *listener)
     free_all(&listener->open);
     port_close(&listener->plain);
     port_close(&listener->tls);
-    g_clear_object(&listener->certificate);
+    sc_handshakes_free(listener->handshakes);
     sc_timer_free(listener->deadline_timer);
     sc_timer_free(listener->pause_timer);
     sc_timer_free(listener->pace_timer);

@@ -4,7 +4,7 @@
  * the connection id, 0 for a new client), and keeps a server/relay.h for each until it ends.
  *
  * Thread:  the owner thread; the callback runs from the main loop.
- *          TLS handshakes run in threads of GLib, one each, which touch nothing else.
+ *          TLS handshakes run as server/handshakes.h says.
  * Hostile: a connection that does not send a valid link message within 10 s, TLS handshake
  *          included, is closed. At most 64 may be on the way to the callback; above that, the
  *          host with the most of them loses its oldest.

@@ -42,9 +42,9 @@ def make_pki(folder, name="ca"):
     return f"{base}.pem", f"{base}-server.pem", f"{base}-server.key"
 
 
-def connect(address):
+def connect(address, source=None):
     host, port = address.rsplit(":", 1)
-    return socket.create_connection((host, int(port)), timeout=PATIENCE)
+    return socket.create_connection((host, int(port)), PATIENCE, source)
 
 
 def assert_closed(connection):
@@ -135,23 +135,73 @@ class Tls(LinkCase):
         client.wait_for(r"^error channel=main reason=auth")
         self.assert_shows(self.start_tls_client(scancast, "--password=open sesame"))
 
-    def test_stalled_handshakes_harm_nobody(self):
+    def join_while_others_stall(self, stall):
+        """It takes much less time than the server has patience with those whom @stall connects. On a
+        busy machine a client may be slow itself."""
         scancast = self.start_with_tls()
-        hello = bytes.fromhex("1603010200010001fc0303") + b"\0" * 100
-        stalled = []
-        for index in range(80):
-            stalled.append(connect(scancast.tls_address))
-            stalled[-1].sendall(hello[: index * 2])
-        begin = time.monotonic()
-        self.assert_shows(self.start_client(scancast))
+        for _ in range(3):
+            stalled = [stall(scancast.tls_address, index) for index in range(80)]
+            begin = time.monotonic()
+            client = self.start_tls_client(scancast)
+            client.wait_for(r"^connected")
+            joined = time.monotonic() - begin
+            self.assert_shows(client)
+            self.assert_shows(self.start_client(scancast))
+            for connection in reversed(stalled):
+                assert_closed(connection)
+                connection.close()
+                if connection is stalled[-1]:
+                    patience = time.monotonic() - begin
+            print(f"{self.id()}: in after {joined:.1f} s, others out after {patience:.1f} s", flush=True)
+            if joined < patience / 2:
+                self.assertEqual(scancast.stop(), 0)
+                return
+        self.fail("the client gets in when others are put out")
+
+    def test_half_hellos_harm_nobody(self):
+        def stall(address, index):
+            connection = connect(address)
+            hello = bytes.fromhex("1603010200010001fc0303") + b"\0" * 100
+            connection.sendall(hello[: index * 2])
+            return connection
+
+        self.join_while_others_stall(stall)
+
+    def test_stalled_handshakes_harm_nobody(self):
+        """They say all that a client says first, from another host."""
+
+        def stall(address, index):
+            connection = connect(address, ("127.0.0.2", 0))
+            outgoing = ssl.MemoryBIO()
+            context = ssl.create_default_context(cafile=self.ca)
+            tls = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="127.0.0.1")
+            with self.assertRaises(ssl.SSLWantReadError):
+                tls.do_handshake()
+            connection.sendall(outgoing.read())
+            return connection
+
+        self.join_while_others_stall(stall)
+
+    def test_hello_in_pieces(self):
+        scancast = self.start_with_tls()
+        context = ssl.create_default_context(cafile=self.ca)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+        with connect(scancast.tls_address) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            done = False
+            while not done:
+                try:
+                    tls.do_handshake()
+                    done = True
+                except ssl.SSLWantReadError:
+                    pass
+                for byte in outgoing.read():
+                    connection.sendall(bytes([byte]))
+                    time.sleep(0.001)
+                if not done:
+                    incoming.write(connection.recv(65536))
         self.assert_shows(self.start_tls_client(scancast))
-        for connection in stalled:
-            assert_closed(connection)
-            connection.close()
-        self.assertLess(time.monotonic() - begin, 10 + PATIENCE)
-        with open(f"/proc/{scancast.pid}/status", encoding="ascii") as stream:
-            self.assertIn("State", stream.read())
-        self.assertEqual(scancast.stop(), 0)
 
     def test_garbage_harms_nobody(self):
         scancast = self.start_with_tls()
@@ -167,7 +217,6 @@ class Tls(LinkCase):
                 assert_closed(connection)
         client.wait_for(r"^frame ", client.mark())
         self.assertEqual(scancast.stop(), 0)
-
 
     def test_long_record(self):
         """One record of TLS holds more than is read at once; nothing comes after it."""
