@@ -304,7 +304,7 @@ static void on_handshake_timeout(gpointer data)
     tell_closed(data);
 }
 
-static gboolean set_up_server(ScViewer *viewer, const ScViewerConfig *config, GError **error)
+static gboolean init_server(SpiceServer *server, GError **error)
 {
     static SpiceCoreInterface core;
 
@@ -312,11 +312,37 @@ static gboolean set_up_server(ScViewer *viewer, const ScViewerConfig *config, GE
         owners = g_hash_table_new(NULL, NULL);
         sc_spice_core_init(&core, on_channel_event);
     }
+    if (spice_server_init(server, &core) != 0) {
+        g_set_error(error, SC_ERROR, SC_ERROR_FAILED,
+                    "libspice-server cannot be started; its log says why");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* libsasl keeps the name that it gets first (sasl_server_init()), and libspice-server gives it one
+ * that ends with its server. So there is a first server that does not end. */
+static gboolean set_up_sasl(SpiceServer *server, GError **error)
+{
+    static SpiceServer *first;
+
+    spice_server_set_sasl_appname(server, SC_VIEWER_SASL_APP);
+    if (spice_server_set_sasl(server, TRUE) != 0) {
+        g_set_error(error, SC_ERROR, SC_ERROR_UNSUPPORTED,
+                    "this libspice-server was built without SASL");
+        return FALSE;
+    }
+    if (first == NULL) {
+        first = spice_server_new();
+        return set_up_sasl(first, error) && init_server(first, error);
+    }
+    return TRUE;
+}
+
+static gboolean set_up_server(ScViewer *viewer, const ScViewerConfig *config, GError **error)
+{
     if (config->sasl) {
-        spice_server_set_sasl_appname(viewer->server, SC_VIEWER_SASL_APP);
-        if (spice_server_set_sasl(viewer->server, TRUE) != 0) {
-            g_set_error(error, SC_ERROR, SC_ERROR_UNSUPPORTED,
-                        "this libspice-server was built without SASL");
+        if (!set_up_sasl(viewer->server, error)) {
             return FALSE;
         }
     } else if (config->password == NULL) {
@@ -333,12 +359,7 @@ static gboolean set_up_server(ScViewer *viewer, const ScViewerConfig *config, GE
     spice_server_set_agent_copypaste(viewer->server, FALSE);
     spice_server_set_agent_file_xfer(viewer->server, FALSE);
     spice_server_set_agent_mouse(viewer->server, FALSE);
-    if (spice_server_init(viewer->server, &core) != 0) {
-        g_set_error(error, SC_ERROR, SC_ERROR_FAILED,
-                    "libspice-server cannot be started; its log says why");
-        return FALSE;
-    }
-    return TRUE;
+    return init_server(viewer->server, error);
 }
 
 static gboolean set_up_devices(ScViewer *viewer, GError **error)

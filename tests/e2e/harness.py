@@ -128,6 +128,13 @@ class Case(unittest.TestCase):
     def _stop_all(self):
         for process in reversed(self.processes):
             process.stop()
+        # They may have said so of one whose exit status nobody asks for.
+        found = [
+            f"{process.name}: {match.string}"
+            for process in self.processes
+            for match in process.find_all(r"ERROR: \w+Sanitizer|: runtime error: ")
+        ]
+        self.assertEqual(found, [])
 
     def run(self, result=None):
         bad_before = len(result.failures) + len(result.errors)
