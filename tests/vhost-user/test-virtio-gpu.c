@@ -35,6 +35,62 @@ static void tear_down(Fixture *fixture, gconstpointer data)
 
 /* ---- display information ---------------------------------------------------------------- */
 
+/* 60 Hz; and no nonsense to who reads it. */
+static void check_clock(guint64 clock, guint columns, guint lines)
+{
+    g_assert_cmpuint(clock, >=, 1000);
+    g_assert_cmpuint(clock * 10000 / (columns * lines), >=, 59);
+    g_assert_cmpuint(clock * 10000 / (columns * lines), <=, 60);
+}
+
+static guint8 add_up(const guint8 *bytes, gsize n)
+{
+    guint8 sum = 0;
+
+    for (gsize i = 0; i < n; i++) {
+        sum = (guint8)(sum + bytes[i]);
+    }
+    return sum;
+}
+
+static void check_base(const guint8 *edid, guint width, guint height)
+{
+    guint columns = edid[56] | (edid[58] & 0xf0) << 4, lines = edid[59] | (edid[61] & 0xf0) << 4;
+
+    g_assert_cmpuint(columns, ==, width);
+    g_assert_cmpuint(lines, ==, height);
+    check_clock(edid[54] | edid[55] << 8, columns + (edid[57] | (edid[58] & 0xf) << 8),
+                lines + (edid[60] | (edid[61] & 0xf) << 8));
+}
+
+/* The DisplayID extension: what displays must say of themselves, and the timing. */
+static void check_extension(const guint8 *block, guint width, guint height)
+{
+    static const guint8 tags[] = { 0x00, 0x01, 0x0f, 0x03 };
+    const guint8 *end = block + 6 + block[2];
+    guint n = 0;
+
+    g_assert_cmphex(block[0], ==, 0x70);
+    g_assert_cmphex(block[3], ==, 0x03); /* not a television */
+    g_assert_cmpuint(add_up(block + 1, (gsize)(end - block) - 1), ==, 0);
+    for (const guint8 *data = block + 5; data < end - 1; data += 3 + data[2]) {
+        g_assert_cmpuint(n, <, G_N_ELEMENTS(tags));
+        g_assert_cmphex(data[0], ==, tags[n++]);
+        if (data[0] == 0x03) {
+            const guint8 *timing = data + 3;
+            guint columns = timing[4] + (timing[5] << 8) + 1;
+            guint lines = timing[12] + (timing[13] << 8) + 1;
+
+            g_assert_cmpuint(columns, ==, width);
+            g_assert_cmpuint(lines, ==, height);
+            check_clock((timing[0] | timing[1] << 8 | timing[2] << 16) + 1,
+                        columns + timing[6] + (timing[7] << 8) + 1,
+                        lines + timing[14] + (timing[15] << 8) + 1);
+        }
+    }
+    g_assert_cmpuint(n, ==, G_N_ELEMENTS(tags));
+}
+
 static void check_edid(const guint8 *edid, guint size, guint width, guint height)
 {
     static const guint8 header[] = { 0, 255, 255, 255, 255, 255, 255, 0 };
@@ -42,21 +98,12 @@ static void check_edid(const guint8 *edid, guint size, guint width, guint height
     g_assert_cmpmem(edid, 8, header, 8);
     g_assert_cmpuint(size, ==, 128u * (1 + edid[126]));
     for (guint block = 0; block < size / 128; block++) {
-        guint8 sum = 0;
-
-        for (guint i = 0; i < 128; i++) {
-            sum = (guint8)(sum + edid[128 * block + i]);
-        }
-        g_assert_cmpuint(sum, ==, 0);
+        g_assert_cmpuint(add_up(edid + 128 * block, 128), ==, 0);
     }
     if (size == 128) {
-        g_assert_cmpuint(edid[56] | (edid[58] & 0xf0) << 4, ==, width);
-        g_assert_cmpuint(edid[59] | (edid[61] & 0xf0) << 4, ==, height);
+        check_base(edid, width, height);
     } else {
-        const guint8 *timing = edid + 128 + 8;
-
-        g_assert_cmpuint(timing[4] + (timing[5] << 8) + 1, ==, width);
-        g_assert_cmpuint(timing[12] + (timing[13] << 8) + 1, ==, height);
+        check_extension(edid + 128, width, height);
     }
 }
 
