@@ -51,7 +51,8 @@ static guint32 get_edid(ScGpuContext *context, ScGpuCall *call)
     return VIRTIO_GPU_RESP_OK_EDID;
 }
 
-/* Layouts that reach past SC_MAX_DIMENSION or the resource are refused here, once and for all. */
+/* Layouts that reach past SC_MAX_DIMENSION or the resource, and those whose copy would be too
+ * large, are refused here, once and for all. */
 static guint32 show(ScGpuContext *context, guint32 scanout, ScGpuResource *resource,
                     const struct virtio_gpu_rect *rect, ScGpuLayout *layout)
 {
@@ -59,6 +60,9 @@ static guint32 show(ScGpuContext *context, guint32 scanout, ScGpuResource *resou
         rect->width > layout->width - rect->x || rect->y > layout->height ||
         rect->height > layout->height - rect->y || !sc_gpu_resource_has_layout(resource, layout)) {
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+    }
+    if ((guint64)rect->width * rect->height * PIXEL > SC_GPU_MAX_PICTURE_BYTES) {
+        return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
     }
     layout->offset += (guint64)layout->stride * rect->y + (guint64)rect->x * PIXEL;
     layout->width = rect->width;

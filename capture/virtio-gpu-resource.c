@@ -20,6 +20,7 @@ struct ScGpuResources {
     GHashTable *table; /* id: ScGpuResource */
     ScGpuDmabufFunc make_dmabuf;
     guint64 cost;
+    guint n_dmabufs;
     gboolean has_complained;
 };
 
@@ -92,6 +93,7 @@ static ScGpuLease *drop_backing(ScGpuResource *resource)
     if (resource->dmabuf >= 0) {
         close(resource->dmabuf);
         resource->dmabuf = -1;
+        resource->owner->n_dmabufs--;
     }
     g_clear_pointer(&resource->backing, sc_guest_buffer_free);
     resource->owner->cost -= resource->backing_cost;
@@ -247,6 +249,9 @@ const guint8 *sc_gpu_resource_get_uuid(ScGpuResource *resource)
     for (gsize i = 0; !resource->has_uuid && i < sizeof resource->uuid; i++) {
         resource->uuid[i] = (guint8)g_random_int();
     }
+    /* RFC 4122, which virtio names: version 4, variant 1. */
+    resource->uuid[6] = (resource->uuid[6] & 0x0f) | 0x40;
+    resource->uuid[8] = (resource->uuid[8] & 0x3f) | 0x80;
     resource->has_uuid = TRUE;
     return resource->uuid;
 }
@@ -311,11 +316,13 @@ static void make_dmabuf(ScGpuResource *resource)
 {
     g_autoptr(GError) error = NULL;
 
-    if (resource->size < SC_GPU_MIN_DMABUF_BYTES) {
+    if (resource->size < SC_GPU_MIN_DMABUF_BYTES ||
+        resource->owner->n_dmabufs >= SC_GPU_MAX_DMABUFS) {
         return;
     }
     resource->dmabuf = resource->owner->make_dmabuf(resource->backing, &error);
     if (resource->dmabuf >= 0) {
+        resource->owner->n_dmabufs++;
         resource->lease = sc_gpu_lease_new();
     } else if (!resource->owner->has_complained) {
         resource->owner->has_complained = TRUE;

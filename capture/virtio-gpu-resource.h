@@ -32,6 +32,14 @@ G_BEGIN_DECLS
  * it costs more than using memory: pointers and icons are copied. */
 #define SC_GPU_MIN_DMABUF_BYTES (64 * 1024)
 
+/* Dmabufs at a time; each costs this process one descriptor (two while it is shown), of which most
+ * systems give 1024, and the kernel memory. What comes later is copied. */
+#define SC_GPU_MAX_DMABUFS 128
+
+/* A picture that is shown: one of 8192x8192. A blob's may be larger than the guest's memory, for
+ * its pages may repeat, and its copy would be of this host's. */
+#define SC_GPU_MAX_PICTURE_BYTES (256 * 1024 * 1024)
+
 /* A picture in a resource. */
 typedef struct {
     guint32 width, height; /* pixels */
@@ -80,7 +88,7 @@ const ScGpuLayout *sc_gpu_resource_get_layout(const ScGpuResource *resource);
 /* Whether @layout lies inside the resource. */
 gboolean sc_gpu_resource_has_layout(const ScGpuResource *resource, const ScGpuLayout *layout);
 
-/* 16 random bytes, the same each time. */
+/* A random UUID of 16 bytes, the same each time. */
 const guint8 *sc_gpu_resource_get_uuid(ScGpuResource *resource);
 
 gboolean sc_gpu_resource_has_backing(const ScGpuResource *resource);

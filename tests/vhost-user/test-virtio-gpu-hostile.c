@@ -346,6 +346,66 @@ static void test_many_entries(Fixture *fixture, gconstpointer data)
     }
 }
 
+/* Each dmabuf costs a descriptor, and viewers need some. Those that were not made are copied. */
+static void test_many_dmabufs(Fixture *fixture, gconstpointer data)
+{
+    Guest *guest = fixture->guest;
+    g_auto(Pages) pages = guest_alloc_pages(guest, GUEST_SIZE, 4);
+    int before = vmm_next_fd();
+    guint n = 3 * SC_GPU_MAX_DMABUFS;
+
+    guest_draw(guest, &pages, GUEST_WIDTH, GUEST_HEIGHT, GUEST_STRIDE, 0, 3);
+    for (guint32 i = 0; i < n; i++) {
+        if (i % 2 == 0) {
+            g_assert_cmphex(guest_create_blob(guest, 100 + i, GUEST_SIZE, pages.entries, pages.n),
+                            ==, OK);
+        } else {
+            g_assert_cmphex(guest_create_2d(guest, 100 + i, XRGB, GUEST_WIDTH, GUEST_HEIGHT), ==,
+                            OK);
+            g_assert_cmphex(guest_attach(guest, 100 + i, pages.entries, pages.n), ==, OK);
+        }
+    }
+    g_assert_cmpint(vmm_next_fd(), ==, before + SC_GPU_MAX_DMABUFS);
+    for (guint32 id = 100 + n - 2; id < 100 + n; id++) {
+        if (id % 2 == 0) {
+            guest_show_blob(guest, id);
+        } else {
+            g_assert_cmphex(guest_transfer(guest, id, GUEST_ALL, 0), ==, OK);
+            g_assert_cmphex(guest_set_scanout(guest, 0, id, GUEST_ALL), ==, OK);
+        }
+        guest_flush_fenced(guest, id, id);
+        vmm_wait_used(guest->vmm, CONTROL, 1);
+        g_assert_false(guest_is_direct(guest));
+        guest_check_picture(guest, GUEST_ALL, 3);
+    }
+    for (guint32 i = 0; i < n; i++) {
+        g_assert_cmphex(guest_unref(guest, 100 + i), ==, OK);
+    }
+    g_assert_cmpint(vmm_next_fd(), ==, before);
+    /* What was given back can be had again. */
+    g_assert_cmphex(guest_create_blob(guest, 1, GUEST_SIZE, pages.entries, pages.n), ==, OK);
+    g_assert_cmpint(vmm_next_fd(), ==, before + 1);
+}
+
+/* The same memory again and again makes a picture that is larger than all of the guest. */
+static void test_huge_picture(Fixture *fixture, gconstpointer data)
+{
+    Guest *guest = fixture->guest;
+    struct virtio_gpu_mem_entry entries[128];
+    guint32 size = 16384;
+
+    guest_refuses_dmabufs = TRUE;
+    for (gsize i = 0; i < G_N_ELEMENTS(entries); i++) {
+        entries[i] = (struct virtio_gpu_mem_entry){ VMM_HIGH_BASE, 8 << 20, 0 };
+    }
+    g_assert_cmphex(guest_create_blob(guest, 1, (guint64)size * size * 4, entries, 128), ==, OK);
+    g_assert_cmphex(guest_set_scanout_blob(guest, 0, 1, size, size, size * 4, 0), ==, NO_MEMORY);
+    g_assert_cmphex(guest_set_scanout_blob(guest, 0, 1, 8192, 8193, 8192 * 4, 0), ==, NO_MEMORY);
+    g_assert_cmphex(guest_set_scanout_blob(guest, 0, 1, 8192, 8192, 8192 * 4, 0), ==, OK);
+    g_assert_cmphex(guest_set_scanout(guest, 0, 0, GUEST_ALL), ==, OK);
+    g_assert_cmphex(guest_unref(guest, 1), ==, OK);
+}
+
 /* ---- at random -------------------------------------------------------------------------- */
 
 static guint32 random_number(GRand *rand)
@@ -369,7 +429,7 @@ static guint32 random_number(GRand *rand)
                                 : g_rand_int(rand) >> g_rand_int_range(rand, 0, 32);
 }
 
-/* Requests of random numbers that change while they are read, flushes held and dropped at will. */
+/* Requests of random numbers, flushes held and dropped at will. */
 static void test_random(Fixture *fixture, gconstpointer data)
 {
     Guest *guest = fixture->guest;
@@ -404,6 +464,112 @@ static void test_random(Fixture *fixture, gconstpointer data)
     guest_connect(guest, GPU_FEATURES);
 }
 
+typedef struct {
+    Vmm *vmm;
+    guint64 requests; /* where they lie, in 8 KiB */
+    gint stop;        /* atomic */
+} Scribbler;
+
+/* Another processor of the guest, which writes where the device reads: the descriptors, the
+ * indirect tables, the requests and their entries. The ring's indices stay, lest the queue breaks
+ * at once. */
+static gpointer scribble(gpointer data)
+{
+    Scribbler *scribbler = data;
+    g_autoptr(GRand) rand = g_rand_new_with_seed(3);
+    guint8 *desc = (guint8 *)scribbler->vmm->queues[CONTROL].desc;
+    guint8 *requests = vmm_at(scribbler->vmm, scribbler->requests);
+
+    while (!g_atomic_int_get(&scribbler->stop)) {
+        guint32 value = random_number(rand), before;
+        gint32 where = g_rand_int_range(rand, 0, 32);
+        gpointer to = where == 0   ? desc + 4 * g_rand_int_range(rand, 0, 4)
+                      : where < 16 ? requests + 4 * where
+                                   : requests + 4 * g_rand_int_range(rand, 0, 2048);
+
+        /* Right when it is judged and wrong when it is used, with some luck. */
+        for (guint i = 0; i < 200; i++) {
+            before = __atomic_exchange_n((guint32 *)to, value, __ATOMIC_RELAXED);
+            __atomic_store_n((guint32 *)to, before, __ATOMIC_RELAXED);
+        }
+    }
+    return NULL;
+}
+
+/* The @i-th of requests that are all right as long as nobody touches them. */
+static void post_right(Guest *guest, guint32 i, const struct virtio_gpu_mem_entry *entries, guint n)
+{
+    struct virtio_gpu_transfer_to_host_2d transfer = {
+        .hdr.type = VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D, .r = GUEST_ALL, .resource_id = 1
+    };
+    struct virtio_gpu_set_scanout scanout = { .hdr.type = VIRTIO_GPU_CMD_SET_SCANOUT,
+                                              .r = GUEST_ALL,
+                                              .resource_id = 1 };
+    struct virtio_gpu_resource_flush flush = {
+        .hdr = { .type = VIRTIO_GPU_CMD_RESOURCE_FLUSH, .flags = i / 8 % 2, .fence_id = i },
+        .r = GUEST_ALL,
+        .resource_id = 1
+    };
+    struct virtio_gpu_resource_attach_backing attach = {
+        .hdr.type = VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING, .resource_id = 3, .nr_entries = n
+    };
+    struct virtio_gpu_resource_detach_backing detach = { .hdr.type =
+                                                             VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING,
+                                                         .resource_id = 3 };
+
+    switch (i % 8) {
+    case 0:
+        guest_post(guest, &scanout, sizeof scanout, NULL, 0);
+        break;
+    case 1:
+        guest_post(guest, &attach, sizeof attach, entries, n * sizeof *entries);
+        break;
+    case 2:
+        guest_post(guest, &flush, sizeof flush, NULL, 0);
+        break;
+    case 3:
+        guest_post(guest, &detach, sizeof detach, NULL, 0);
+        break;
+    default:
+        guest_post(guest, &transfer, sizeof transfer, NULL, 0);
+        break;
+    }
+}
+
+/* What the device has checked is what it works with, whatever stands there now. */
+static void test_rewritten(Fixture *fixture, gconstpointer data)
+{
+    Guest *guest = fixture->guest;
+    Scribbler scribbler = { .vmm = guest->vmm };
+    struct virtio_gpu_mem_entry entries[64];
+    VmmQueue *control = &guest->vmm->queues[CONTROL];
+    guint answered = 0;
+    GThread *thread;
+
+    /* Then transfers write, to where somebody else might have something. */
+    guest_refuses_dmabufs = TRUE;
+    create_resources(guest);
+    scribbler.requests = vmm_alloc(guest->vmm, 8192, 4096);
+    for (gsize i = 0; i < G_N_ELEMENTS(entries); i++) {
+        entries[i] = (struct virtio_gpu_mem_entry){ 0x200000 + 8192 * i, 4096, 0 };
+    }
+    thread = g_thread_new("scribbler", scribble, &scribbler);
+    for (guint32 i = 0; i < 20000; i++) {
+        guest->vmm->next_free = scribbler.requests;
+        control->next_desc = 0;
+        post_right(guest, i, entries, G_N_ELEMENTS(entries));
+        vmm_kick(guest->vmm, CONTROL);
+        vmm_settle();
+        answered += vmm_count_used(guest->vmm, CONTROL);
+        control->seen_used = control->used->idx;
+    }
+    g_atomic_int_set(&scribbler.stop, 1);
+    g_thread_join(thread);
+    g_assert_cmpuint(answered, ==, 20000);
+    guest_disconnect(guest);
+    guest_connect(guest, GPU_FEATURES);
+}
+
 #define ADD(name, function)                                                                        \
     g_test_add("/virtio-gpu-hostile/" name, Fixture, NULL, set_up, function, tear_down)
 
@@ -423,6 +589,9 @@ int main(int argc, char **argv)
     ADD("limits", test_limits);
     ADD("many-resources", test_many_resources);
     ADD("many-entries", test_many_entries);
+    ADD("many-dmabufs", test_many_dmabufs);
+    ADD("huge-picture", test_huge_picture);
     ADD("random", test_random);
+    ADD("rewritten", test_rewritten);
     return g_test_run();
 }

@@ -547,10 +547,14 @@ static void test_uuid(Fixture *fixture, gconstpointer data)
     g_assert_cmphex(guest_call(guest, &request, sizeof request, NULL, 0, &b, sizeof b), ==,
                     VIRTIO_GPU_RESP_OK_RESOURCE_UUID);
     g_assert_cmpmem(a.uuid, 16, b.uuid, 16);
+    g_assert_cmphex(a.uuid[6] & 0xf0, ==, 0x40); /* random, by RFC 4122 */
+    g_assert_cmphex(a.uuid[8] & 0xc0, ==, 0x80);
     g_assert_cmphex(guest_create_2d(guest, 2, XRGB, 10, 10), ==, OK);
     request.resource_id = 2;
     guest_call(guest, &request, sizeof request, NULL, 0, &b, sizeof b);
     g_assert_true(memcmp(a.uuid, b.uuid, 16) != 0);
+    request.resource_id = 3;
+    g_assert_cmphex(CALL(guest, request), ==, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
 }
 
 #define ADD(name, function)                                                                        \
