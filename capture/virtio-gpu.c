@@ -194,8 +194,9 @@ static gboolean serve_control(ScVirtioGpu *gpu)
 static gboolean serve_cursor(ScVirtioGpu *gpu)
 {
     ScVirtqueue *queue = sc_vhost_user_get_queue(gpu->vhost, CURSOR_QUEUE);
+    gint64 end = g_get_monotonic_time() + SLICE_US;
 
-    for (guint i = 0; i < SC_VIRTQUEUE_MAX_SIZE; i++) {
+    do {
         g_autofree ScVirtqueueElement *element = sc_virtqueue_pop(queue);
         struct virtio_gpu_ctrl_hdr response = { .type = VIRTIO_GPU_RESP_ERR_UNSPEC };
         struct virtio_gpu_update_cursor request;
@@ -208,7 +209,7 @@ static gboolean serve_cursor(ScVirtioGpu *gpu)
         }
         sc_virtqueue_push(queue, element,
                           sc_virtqueue_write(queue, element, &response, sizeof response));
-    }
+    } while (g_get_monotonic_time() < end);
     return TRUE;
 }
 
