@@ -11,6 +11,12 @@ from harness import BUILD, GUEST_PATIENCE, SKIP, SOURCE, Case, main, need_guest
 
 QEMU = os.path.join(SOURCE, "tests/vhost-user/qemu-forky")
 
+# "the quick brown fox jumps over the lazy dog" and Enter: scancodes, which for these keys are the
+# guest's codes (linux/input-event-codes.h).
+ROWS = {16: "qwertyuiop", 30: "asdfghjkl", 44: "zxcvbnm", 57: " ", 28: "\n"}
+CODES = {letter: first + i for first, row in ROWS.items() for i, letter in enumerate(row)}
+SENTENCE = [CODES[letter] for letter in "the quick brown fox jumps over the lazy dog\n"]
+
 
 class GuestCase(Case):
     """The daemon first: it is the device that QEMU connects to."""
@@ -163,6 +169,17 @@ class Input(GuestCase):
         client.send("key 0x3a")
         self.guest.wait_for(r"^guest led 1 1$")
         client.wait_for(r"^leds value=4$")
+
+    def test_a_sentence_typed_at_once(self):
+        """The ring of vhost-user-input-pci has room for two of its keystrokes."""
+        self.boot("scancast.mode=idle", with_input=True)
+        client = self.connect()
+        since = self.guest.mark()
+        client.send("\n".join(f"key {code}" for code in SENTENCE))
+        self.guest.wait_for(r"^guest key 28 0$", since)
+        typed = [match.groups() for match in self.guest.find_all(r"^guest key (\d+) (\d)$", since)]
+        expected = [(str(code), state) for code in SENTENCE for state in "10"]
+        self.assertEqual(typed, expected)
 
 
 def need_qemu():
