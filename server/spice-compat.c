@@ -16,10 +16,12 @@
  * time of the one before, because its access unit begins with the delimiter sent after that one; so
  * at usual frame rates all are a little late, which is just right.)
  * MJPEG: spice-gtk throws away what is late (mjpeg_decoder_queue_frame), so it must allow for
- * the time a picture takes on the network.
+ * the time a picture takes on the network. The first one is awaited, and comes again if nothing
+ * follows (server/outbox.c): it is late on slow networks, and early on all others.
  */
 #define MARGIN_H264 5
 #define MARGIN_MJPEG 100
+#define MARGIN_MJPEG_FIRST 30
 
 /* Nanoseconds; 0 except while a data message is stamped by this thread. */
 static _Thread_local gint64 set_back;
@@ -71,10 +73,12 @@ static gboolean client_clock_is_set_back(void)
     return answer == 2;
 }
 
-void sc_spice_compat_begin_stamp(ScCodec codec)
+void sc_spice_compat_begin_stamp(ScCodec codec, gboolean is_first)
 {
     if (client_clock_is_set_back()) {
-        gint64 margin = codec == SC_CODEC_MJPEG ? MARGIN_MJPEG : MARGIN_H264;
+        gint64 margin = codec != SC_CODEC_MJPEG ? MARGIN_H264
+                        : is_first              ? MARGIN_MJPEG_FIRST
+                                                : MARGIN_MJPEG;
 
         set_back = (CLOCK_SET_BACK - margin) * 1000000;
     }

@@ -29,8 +29,9 @@ G_BEGIN_DECLS
 GBytes *sc_spice_compat_get_h264_tail(void);
 
 /* Bracket the moment in which libspice-server stamps a data message: between its read of the
- * message header and its next read. An end without a begin is allowed. */
-void sc_spice_compat_begin_stamp(ScCodec codec);
+ * message header and its next read. An end without a begin is allowed. @is_first: the client shows
+ * nothing yet of what has this codec and size. */
+void sc_spice_compat_begin_stamp(ScCodec codec, gboolean is_first);
 void sc_spice_compat_end_stamp(void);
 
 G_END_DECLS

@@ -55,6 +55,7 @@ struct ScStreamDevice {
 
     gboolean has_format; /* the display was told the following */
     ScPacketInfo format; /* codec, width and height only */
+    gboolean is_first;   /* no packet was sent since */
 
     ScCursor *cursor; /* NULL: hidden */
     gboolean cursor_changed;
@@ -201,6 +202,7 @@ static void begin_format(ScStreamDevice *device, const ScPacketInfo *info)
     message_init(&device->message, STREAM_TYPE_FORMAT, &format, sizeof format, NULL);
     device->format = *info;
     device->has_format = TRUE;
+    device->is_first = TRUE;
 }
 
 /* Takes @item. */
@@ -262,6 +264,7 @@ static void finish_message(ScStreamDevice *device)
 
     message_clear(&device->message);
     if (item != NULL) {
+        device->is_first = FALSE;
         device->queued_bytes -= item_get_size(item);
         device->given = item;
         device->listener.taken(item->packet, device->data);
@@ -338,7 +341,7 @@ static int device_read(SpiceCharDeviceInstance *instance, uint8_t *buffer, int s
     if (message->position == message->size) {
         finish_message(device);
     } else if (message->type == STREAM_TYPE_DATA && message->position == message->head_size) {
-        sc_spice_compat_begin_stamp(device->format.codec);
+        sc_spice_compat_begin_stamp(device->format.codec, device->is_first);
     }
     return copied;
 }

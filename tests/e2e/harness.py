@@ -161,12 +161,15 @@ class Case(unittest.TestCase):
 
     def start_client(self, scancast, *arguments):
         """tests/client/spice-probe; --help of it tells the lines and the commands."""
-        probe = os.path.join(BUILD, "tests/client/spice-probe")
         if scancast.address.startswith("unix:"):
             where = "--unix=" + scancast.address[len("unix:") :]
         else:
             where = f"--uri=spice://{scancast.address}"
-        return self.start(probe, where, f"--seconds={2 * GUEST_PATIENCE}", *arguments)
+        return self.start_probe(where, f"--seconds={2 * GUEST_PATIENCE}", *arguments)
+
+    def start_probe(self, *arguments, wrapper=()):
+        probe = os.path.join(BUILD, "tests/client/spice-probe")
+        return self.start(*wrapper, probe, *arguments)
 
     def display(self):
         """boot-guest's option for QEMU's display, and the SOURCE that it is for scancast."""

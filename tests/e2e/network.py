@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 
-from harness import BUILD, PATIENCE, SKIP, main
-from viewers import IsolationCase
+from harness import PATIENCE, SKIP, main
+from isolation import IsolationCase
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # <linux/sched.h>
 HERE, THERE = "192.0.2.1", "192.0.2.2"  # for documentation, so nobody's (RFC 5737)
@@ -62,9 +62,8 @@ class Network(IsolationCase):
         run("ip", "link", "set", "here", "up")
 
     def start_client_there(self):
-        probe = os.path.join(BUILD, "tests/client/spice-probe")
         uri = f"--uri=spice://{self.scancast.address}"
-        client = self.start(*self.there, probe, uri, "--seconds=300", "--latency")
+        client = self.start_probe(uri, "--seconds=300", "--latency", wrapper=self.there)
         client.wait_for(r"^frame ")
         return client
 

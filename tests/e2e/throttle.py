@@ -6,6 +6,7 @@
     link.stop(); link.resume()           # nothing passes, nothing is closed
     link.vanish()                        # for good: neither side is ever told
     link.connections[1].limit(1000)      # one connection, in the order they came (SPICE: main first)
+    link.arrivals                        # (microseconds, bytes) of what went to clients
     link.close()
 
 Buffers are small, so that what the network cannot carry waits in the server, where it belongs.
@@ -61,6 +62,7 @@ class Throttle(Gate):
     def __init__(self, target):
         super().__init__()
         self.connections = []
+        self.arrivals = []
         self._target = target
         self._sockets = [socket.create_server(("127.0.0.1", 0))]
         self.address = "127.0.0.1:%d" % self._sockets[0].getsockname()[1]
@@ -101,6 +103,8 @@ class Throttle(Gate):
                     target.shutdown(socket.SHUT_WR)
                     return
                 target.sendall(data)
+                if downstream:
+                    self.arrivals.append((time.monotonic_ns() // 1000, len(data)))
                 for each in (self, gate) if downstream else ():
                     each.passed(len(data))
         except OSError:
