@@ -9,7 +9,7 @@
  * changes of a picture are drawn into one another; the owner's thread takes the sum when it gets to
  * it. However late that is, at most one picture, its changes and a few small messages are kept.
  *
- * A QEMU before 8.0 also queues what it cannot write as fast as its guest draws, without a limit
+ * A QEMU before 8.1 also queues what it cannot write as fast as its guest draws, without a limit
  * and without dropping what is obsolete. So a small call to it goes with the pictures all the time:
  * what comes in before its answer was queued there.
  *

@@ -121,7 +121,7 @@ static void on_listener_flooded(ScDbusListener *listener, gpointer data)
     }
     if (!self->was_flooded) {
         g_message("%s: the guest draws faster than QEMU can send; pictures are left out (GL, or "
-                  "QEMU 8.0 and newer, do that better)",
+                  "QEMU 8.1 and newer, do that better)",
                   self->address->text);
     }
     self->was_flooded = TRUE;
