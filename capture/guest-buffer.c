@@ -179,7 +179,8 @@ static void copy_rows(const guint8 *from, guint32 stride, guint8 *to, guint32 to
     }
 }
 
-/* As many rows at once as lie in one piece, and those that do not by themselves. */
+/* As many rows at once as lie in one piece, and those that do not by themselves; pieces as a whole
+ * where nothing lies between the rows. */
 static void copy_box(const ScGuestBuffer *buffer, guint64 offset, guint32 stride,
                      const pixman_box32_t *box, guint8 *to, guint32 to_stride)
 {
@@ -189,6 +190,10 @@ static void copy_box(const ScGuestBuffer *buffer, guint64 offset, guint32 stride
     guint32 rows = (guint32)(box->y2 - box->y1);
     guint index = find_range(buffer, at);
 
+    if (row_size == stride && row_size == to_stride) {
+        read_bytes(buffer, index, at, next, row_size * rows);
+        return;
+    }
     while (rows > 0) {
         guint64 length;
         const guint8 *from = seek(buffer, &index, at, &length);
