@@ -366,6 +366,19 @@ class Passwords(LinkCase):
         scancast = self.start_scancast(f"--password-file={file}", SOURCE)
         self.assert_shows(self.start_client(scancast, "--password=open sesame"))
 
+    def test_expires_meanwhile(self):
+        """Who is in stays in."""
+        expires = time.time() + 15
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(expires))
+        file = self.password_file("open sesame", f"expires={stamp}")
+        scancast = self.start_scancast(f"--password-file={file}", SOURCE)
+        first = self.start_client(scancast, "--password=open sesame")
+        self.assert_shows(first, 3)
+        time.sleep(max(0.0, expires - time.time()) + 1)
+        late = self.start_client(scancast, "--password=open sesame")
+        late.wait_for(r"^error channel=main reason=auth")
+        first.wait_for(r"^frame ", first.mark())
+
     def test_read_again(self):
         file = self.password_file("old")
         scancast = self.start_scancast(f"--password-file={file}", SOURCE)
