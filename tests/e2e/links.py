@@ -223,6 +223,25 @@ class Tls(LinkCase):
         client.wait_for(r"^frame ", client.mark())
         self.assertEqual(scancast.stop(), 0)
 
+    def test_handshakes_read_no_files(self):
+        """The system's list of authorities, which no server needs, has hundreds of kilobytes."""
+        scancast = self.start_with_tls()
+        context = ssl.create_default_context(cafile=self.ca)
+
+        def count_read():
+            with open(f"/proc/{scancast.pid}/io", encoding="ascii") as stream:
+                return int(stream.readline().split()[1])
+
+        def shake_hands(times):
+            for _ in range(times):
+                with connect(scancast.tls_address) as connection:
+                    context.wrap_socket(connection, server_hostname="127.0.0.1").close()
+
+        shake_hands(1)  # what is read once is
+        before = count_read()
+        shake_hands(10)
+        self.assertLess(count_read() - before, 10 * 50_000)
+
     def test_long_record(self):
         """One record of TLS holds more than is read at once; nothing comes after it."""
         scancast = self.start_with_tls()
