@@ -7,11 +7,15 @@
  * The pictures come one after the other, as fast as it goes, some to one, the same to the other,
  * and both are told the true time: it decides how many bits a picture may have, and with that how
  * much work it is. CPU time of the whole process is counted only while a picture is being encoded.
+ *
+ * bench-encode CONTENT WIDTH HEIGHT COUNT FILE: only Scancast's encoder, whose CPU time for a
+ * picture it prints in milliseconds; the pictures are left in FILE, for others to encode.
  */
 #include "encoder/encoder.h"
 #include "tests/bench/content.h"
 
 #include <drm_fourcc.h>
+#include <errno.h>
 #include <gst/app/gstappsink.h>
 #include <gst/app/gstappsrc.h>
 #include <gst/gst.h>
@@ -22,6 +26,7 @@
 
 #define N_PICTURES 240
 #define BLOCK 60
+#define ALONE_WARM_UP 10
 #define N_WARM_UP                                                                                  \
     (1 * BLOCK) /* not counted: pipelines are built, memory is touched for the first time */
 #define BITRATE_KBIT 8000
@@ -298,11 +303,54 @@ static void bench(BenchContent content, int width, int height)
     screen_clear(&peer_screen);
 }
 
+/* Pictures 0 to @count - 1; those of the warm-up are not counted. */
+static void bench_alone(BenchContent content, int width, int height, guint count, FILE *file)
+{
+    Ours ours = { 0 };
+    gint64 cpu = 0;
+    Screen screen;
+
+    screen_init(&screen, content, width, height);
+    ours_init(&ours, &screen);
+    for (guint i = 0; i < count; i++) {
+        gint64 before;
+
+        draw(&screen, i);
+        if (fwrite(screen.pixels, screen_size(&screen), 1, file) != 1) {
+            g_error("the pictures cannot be written: %s", g_strerror(errno));
+        }
+        before = cpu_time();
+        ours_encode(&ours, &screen);
+        cpu += i >= ALONE_WARM_UP ? cpu_time() - before : 0;
+    }
+    ours_clear(&ours);
+    screen_clear(&screen);
+    printf("%.3f\n", (double)cpu / (count - ALONE_WARM_UP) / 1000);
+}
+
+static int run_alone(char **arguments)
+{
+    BenchContent content =
+        strcmp(arguments[0], bench_content_name(BENCH_NOISE)) == 0 ? BENCH_NOISE : BENCH_DESKTOP;
+    int width = atoi(arguments[1]), height = atoi(arguments[2]), count = atoi(arguments[3]);
+    FILE *file = fopen(arguments[4], "wb");
+
+    if (width < 1 || height < 1 || count <= ALONE_WARM_UP || file == NULL) {
+        fprintf(stderr, "usage: bench-encode [CONTENT WIDTH HEIGHT COUNT FILE]\n");
+        return 2;
+    }
+    bench_alone(content, width, height, (guint)count, file);
+    return fclose(file) == 0 ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
     static const int sizes[][2] = { { 1280, 720 }, { 1920, 1080 } };
 
     gst_init(&argc, &argv);
+    if (argc == 6) {
+        return run_alone(argv + 1);
+    }
     for (gsize i = 0; i < G_N_ELEMENTS(sizes); i++) {
         bench(BENCH_DESKTOP, sizes[i][0], sizes[i][1]);
         bench(BENCH_NOISE, sizes[i][0], sizes[i][1]);

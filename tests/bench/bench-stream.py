@@ -26,8 +26,8 @@ BITRATE = 8000
 
 # The fragment of encoder/rung-software.c, as anybody would write it on a command line.
 PEER = (
-    "filesrc location={file} blocksize={size} ! rawvideoparse format=bgrx width={width} "
-    "height={height} framerate=60/1 ! videoconvert ! video/x-raw,format=NV12,colorimetry=bt709 ! "
+    "filesrc location={file} blocksize={size} num-buffers={count} ! rawvideoparse format=bgrx "
+    "width={width} height={height} framerate=60/1 ! videoconvert ! video/x-raw,format=NV12,colorimetry=bt709 ! "
     "x264enc speed-preset=ultrafast tune=zerolatency bframes=0 threads=1 byte-stream=true "
     "key-int-max=1073741824 option-string=scenecut=0 bitrate={bitrate} ! "
     "video/x-h264,stream-format=byte-stream,alignment=au,profile=constrained-baseline ! "
@@ -128,20 +128,42 @@ def bench_latency(folder, path, *client_arguments):
     )
 
 
-def peer_cpu(folder, width, height, count):
-    file = os.path.join(folder, "frames.raw")
-    subprocess.run(
-        [os.path.join(BUILD, "tests/bench/write-frames"), str(width), str(height), str(count), file],
-        check=True,
-    )
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    pipeline = PEER.format(
-        file=file, size=width * height * 4, width=width, height=height, bitrate=BITRATE
-    )
-    subprocess.run(["gst-launch-1.0", "-q", *pipeline.split()], check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+FEW, MANY = 10, 110
+
+
+def launch_cpu(file, width, height):
+    """Seconds for each of the MANY frames in @file in gst-launch-1.0, but for its start."""
+    used = []
+    for count in (FEW, MANY):
+        pipeline = PEER.format(
+            file=file,
+            size=width * height * 4,
+            count=count,
+            width=width,
+            height=height,
+            bitrate=BITRATE,
+        )
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(["gst-launch-1.0", "-q", *pipeline.split()], check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     os.unlink(file)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return (used[1] - used[0]) / (MANY - FEW)
+
+
+def bench_encoder(folder, content, width, height):
+    """The encoder alone, on what is harder than the test pattern."""
+    file = os.path.join(folder, "frames.raw")
+    program = os.path.join(BUILD, "tests/bench/bench-encode")
+    arguments = [program, content, str(width), str(height), str(MANY), file]
+    result = subprocess.run(arguments, stdout=subprocess.PIPE, text=True, check=True)
+    ours = float(result.stdout)
+    peer = launch_cpu(file, width, height) * 1000
+    print(
+        f"encoder {width}x{height} {content:7}  CPU per frame {ours:.2f} ms, "
+        f"bare gst-launch-1.0 {peer:.2f} ms, ratio {ours / peer:.2f} (goal 1.10)",
+        flush=True,
+    )
 
 
 def bench_cpu(folder, width, height):
@@ -151,10 +173,10 @@ def bench_cpu(folder, width, height):
     bench.run(FRAMES)
     ours = (cpu_seconds(bench.scancast.pid) - before) / FRAMES
     bench.stop()
-    few, many = 10, 110
-    peer = (peer_cpu(folder, width, height, many) - peer_cpu(folder, width, height, few)) / (
-        many - few
-    )
+    file = os.path.join(folder, "frames.raw")
+    program = os.path.join(BUILD, "tests/bench/write-frames")
+    subprocess.run([program, str(width), str(height), str(MANY), file], check=True)
+    peer = launch_cpu(file, width, height)
     print(
         f"daemon  {width}x{height} pattern  CPU per frame, one viewer served {ours * 1000:.2f} ms, "
         f"bare gst-launch-1.0 {peer * 1000:.2f} ms, ratio {ours / peer:.2f} (goal 1.10)",
@@ -204,8 +226,10 @@ def main():
     with tempfile.TemporaryDirectory(prefix="scancast-") as folder:
         bench_latency(folder, "canvas")
         bench_latency(folder, "overlay", "--overlay")
-        bench_cpu(folder, 1280, 720)
-        bench_cpu(folder, 1920, 1080)
+        for size in ((1280, 720), (1920, 1080)):
+            bench_cpu(folder, *size)
+            bench_encoder(folder, "desktop", *size)
+            bench_encoder(folder, "noise", *size)
         bench_idle(folder)
         bench_memory(folder)
 
