@@ -90,7 +90,12 @@ class Nested(Case):
         self.trace = self.path("trace")
         scancast = self.start_scancast(
             "--encoder=va", "--stats", *arguments, os.environ["GUEST_SOURCE"],
-            listen=f"unix:{self.path('viewers')}", env={"SCANCAST_VA_TRACE": self.trace, "G_MESSAGES_DEBUG": "scancast-capture", **slow},
+            listen=f"unix:{self.path('viewers')}",
+            env={
+                "SCANCAST_VA_TRACE": self.trace,
+                "G_MESSAGES_DEBUG": "scancast-capture",
+                **slow,
+            },
         )  # fmt: skip
         client = self.start_client(scancast)
         client.wait_for(r"^frame number=\d+ count=3 ", patience=PATIENCE)
