@@ -149,10 +149,11 @@ class Nested(Case):
         if METHOD is None:
             self.assertGreater(steps.count(1), 0.8 * len(steps), numbers)
         else:
-            # QEMU loses some of the scanouts it should tell of; no old one takes their places. A
-            # picture may come twice when another one was lost.
-            self.assertGreaterEqual(min(steps), 0, numbers)
-            self.assertGreater(len(steps) - steps.count(0), 0.8 * len(steps), numbers)
+            # QEMU loses some of the scanouts it should tell of; no old one takes their places. But a
+            # guest that has stopped waiting draws the next pictures before these are shown, and then
+            # they are seen twice.
+            onwards = sum(step > 0 for step in steps)
+            self.assertGreater(onwards, 0.8 * len(steps), numbers)
         times = [event["time"] / 1000 for event in select(events, "encode-begin")]
         intervals = [after - before for before, after in zip(times, times[1:])]
         blocks = [
