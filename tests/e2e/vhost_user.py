@@ -15,7 +15,8 @@ QEMU = os.path.join(SOURCE, "tests/vhost-user/qemu-forky")
 # guest's codes (linux/input-event-codes.h).
 ROWS = {16: "qwertyuiop", 30: "asdfghjkl", 44: "zxcvbnm", 57: " ", 28: "\n"}
 CODES = {letter: first + i for first, row in ROWS.items() for i, letter in enumerate(row)}
-SENTENCE = [CODES[letter] for letter in "the quick brown fox jumps over the lazy dog\n"]
+# Not longer: a guest that is slow to read loses what is more than 64 events (EVDEV_MIN_BUFFER_SIZE).
+SENTENCE = [CODES[letter] for letter in "the quick fox\n"]
 
 
 class GuestCase(Case):

@@ -351,7 +351,7 @@ static void test_many_dmabufs(Fixture *fixture, gconstpointer data)
 {
     Guest *guest = fixture->guest;
     g_auto(Pages) pages = guest_alloc_pages(guest, GUEST_SIZE, 4);
-    int before = vmm_next_fd();
+    guint before = vmm_count_fds();
     guint n = 3 * SC_GPU_MAX_DMABUFS;
 
     guest_draw(guest, &pages, GUEST_WIDTH, GUEST_HEIGHT, GUEST_STRIDE, 0, 3);
@@ -365,7 +365,7 @@ static void test_many_dmabufs(Fixture *fixture, gconstpointer data)
             g_assert_cmphex(guest_attach(guest, 100 + i, pages.entries, pages.n), ==, OK);
         }
     }
-    g_assert_cmpint(vmm_next_fd(), ==, before + SC_GPU_MAX_DMABUFS);
+    g_assert_cmpuint(vmm_count_fds(), ==, before + SC_GPU_MAX_DMABUFS);
     for (guint32 id = 100 + n - 2; id < 100 + n; id++) {
         if (id % 2 == 0) {
             guest_show_blob(guest, id);
@@ -381,10 +381,10 @@ static void test_many_dmabufs(Fixture *fixture, gconstpointer data)
     for (guint32 i = 0; i < n; i++) {
         g_assert_cmphex(guest_unref(guest, 100 + i), ==, OK);
     }
-    g_assert_cmpint(vmm_next_fd(), ==, before);
+    g_assert_cmpuint(vmm_count_fds(), ==, before);
     /* What was given back can be had again. */
     g_assert_cmphex(guest_create_blob(guest, 1, GUEST_SIZE, pages.entries, pages.n), ==, OK);
-    g_assert_cmpint(vmm_next_fd(), ==, before + 1);
+    g_assert_cmpuint(vmm_count_fds(), ==, before + 1);
 }
 
 /* The same memory again and again makes a picture that is larger than all of the guest. */

@@ -71,6 +71,17 @@ int vmm_next_fd(void)
     return fd;
 }
 
+guint vmm_count_fds(void)
+{
+    g_autoptr(GDir) folder = g_dir_open("/proc/self/fd", 0, NULL);
+    guint n = 0;
+
+    while (g_dir_read_name(folder) != NULL) {
+        n++;
+    }
+    return n - 1; /* that of the folder */
+}
+
 /* ---- memory ----------------------------------------------------------------------------- */
 
 VmmRegion vmm_get_region(guint index)

@@ -129,3 +129,6 @@ void vmm_run(guint milliseconds);
 
 /* The next descriptor the kernel would hand out: the same before and after means none leaked. */
 int vmm_next_fd(void);
+
+/* Open descriptors of this process. */
+guint vmm_count_fds(void);
