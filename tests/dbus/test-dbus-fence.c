@@ -447,29 +447,30 @@ static void test_planes(void)
     pair_free(pair);
 }
 
+static const Dmabuf2 nonsense[] = {
+    { 1, 0, 0, 0, 200, { 0 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
+    { 1, 0, 0, 400, 4000000000, { 0 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
+    { 1, 0, 0, 400, 300, { 0 }, { 4 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
+    { 1, 0, 0, 400, 300, { 0 }, { G_MAXUINT32 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
+    { 1, 0, 0, 400, 300, { 4000000000 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
+    { 1, 0, 0, 400, 301, { 0 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
+    { 1, 1, 1, 400, 300, { 0 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
+    { 1, G_MAXUINT32, 0, 1, 1, { 0 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
+    { 1, 0, G_MAXUINT32, 1, 1, { 0 }, { G_MAXUINT32 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
+    { 1, 8, 8, 10, 10, { 0 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0x0100000000000002 },
+    { 0, 0, 0, 400, 300, { 0 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
+    { 2, 0, 0, 400, 300, { 0 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
+    { 1, 0, 0, 400, 300, { 0 }, { 1664 }, 0, 1, DRM_FORMAT_XRGB8888, 0 },
+    { 1, 0, 0, 400, 300, { 0 }, { 1664 }, 1, 0, DRM_FORMAT_XRGB8888, 0 },
+    { 1, 0, 0, 400, 300, { 0 }, { 1664 }, 1, 2, DRM_FORMAT_XRGB8888, 0 },
+    { 1, 0, 0, 400, 300, { 0 }, { 1664 }, 8, 8, DRM_FORMAT_XRGB8888, 0 },
+    { 1, 0, 0, 400, 300, { 0 }, { 1664 }, 1, G_MAXUINT32, DRM_FORMAT_XRGB8888, 0 },
+    { 3, 0, 0, 400, 300, { 0 }, { 1664 }, 3, 3, DRM_FORMAT_XRGB8888, 0 },
+};
+
 /* Each is refused, warned of, and the next good one is shown. */
 static void test_nonsense(void)
 {
-    static const Dmabuf2 cases[] = {
-        { 1, 0, 0, 0, 200, { 0 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
-        { 1, 0, 0, 400, 4000000000, { 0 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
-        { 1, 0, 0, 400, 300, { 0 }, { 4 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
-        { 1, 0, 0, 400, 300, { 0 }, { G_MAXUINT32 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
-        { 1, 0, 0, 400, 300, { 4000000000 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
-        { 1, 0, 0, 400, 301, { 0 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
-        { 1, 1, 1, 400, 300, { 0 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
-        { 1, G_MAXUINT32, 0, 1, 1, { 0 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
-        { 1, 0, G_MAXUINT32, 1, 1, { 0 }, { G_MAXUINT32 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
-        { 1, 8, 8, 10, 10, { 0 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0x0100000000000002 },
-        { 0, 0, 0, 400, 300, { 0 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
-        { 2, 0, 0, 400, 300, { 0 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0 },
-        { 1, 0, 0, 400, 300, { 0 }, { 1664 }, 0, 1, DRM_FORMAT_XRGB8888, 0 },
-        { 1, 0, 0, 400, 300, { 0 }, { 1664 }, 1, 0, DRM_FORMAT_XRGB8888, 0 },
-        { 1, 0, 0, 400, 300, { 0 }, { 1664 }, 1, 2, DRM_FORMAT_XRGB8888, 0 },
-        { 1, 0, 0, 400, 300, { 0 }, { 1664 }, 8, 8, DRM_FORMAT_XRGB8888, 0 },
-        { 1, 0, 0, 400, 300, { 0 }, { 1664 }, 1, G_MAXUINT32, DRM_FORMAT_XRGB8888, 0 },
-        { 3, 0, 0, 400, 300, { 0 }, { 1664 }, 3, 3, DRM_FORMAT_XRGB8888, 0 },
-    };
     static const Dmabuf2 good = {
         1, 0, 0, 400, 300, { 0 }, { 1664 }, 1, 1, DRM_FORMAT_XRGB8888, 0,
     };
@@ -478,8 +479,8 @@ static void test_nonsense(void)
     int pipes[2];
 
     g_assert_no_errno(pipe(pipes));
-    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        PlayedCall *call = call_dmabuf2(pair, &cases[i], fd);
+    for (gsize i = 0; i < G_N_ELEMENTS(nonsense); i++) {
+        PlayedCall *call = call_dmabuf2(pair, &nonsense[i], fd);
 
         wait_until(call->done);
         g_test_message("case %zu: %s", i, call->error);
