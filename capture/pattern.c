@@ -7,9 +7,9 @@
 #define BOX_STEP 16
 #define BOX_COLOUR 0xffe0a030u
 
-static uint32_t *row_at(const uint32_t *pixels, int stride, int y)
+static void *row_at(const void *pixels, int stride, int y)
 {
-    return (uint32_t *)((uintptr_t)pixels + (intptr_t)y * stride);
+    return (void *)((uintptr_t)pixels + (intptr_t)y * stride);
 }
 
 static int min_int(int a, int b)
@@ -110,18 +110,39 @@ void pattern_update(uint32_t *pixels, int stride, int width, int height, uint32_
     rects[0] = draw_bits(pixels, stride, width, height, number);
 }
 
-uint32_t pattern_read(const uint32_t *pixels, int stride, int width, int height)
+static uint32_t green_at(const void *row, int x)
+{
+    return ((const uint32_t *)row)[x] >> 8 & 0xff;
+}
+
+static uint32_t luma_at(const void *row, int x)
+{
+    return ((const uint8_t *)row)[x];
+}
+
+static uint32_t read_bits(const void *picture, int stride, int width, int height,
+                          uint32_t (*level_at)(const void *row, int x))
 {
     int n_bits = bits_shown(width, height);
     uint32_t number = 0;
 
     for (int bit = 0; bit < n_bits; bit++) {
         PatternRect cell = cell_rect(bit, width);
-        const uint32_t *row = row_at(pixels, stride, cell.y + PATTERN_CELL / 2);
 
-        if ((row[cell.x + PATTERN_CELL / 2] >> 8 & 0xff) >= 0x80) {
+        if (level_at(row_at(picture, stride, cell.y + PATTERN_CELL / 2),
+                     cell.x + PATTERN_CELL / 2) >= 0x80) {
             number |= 1u << bit;
         }
     }
     return number;
+}
+
+uint32_t pattern_read(const uint32_t *pixels, int stride, int width, int height)
+{
+    return read_bits(pixels, stride, width, height, green_at);
+}
+
+uint32_t pattern_read_luma(const uint8_t *luma, int stride, int width, int height)
+{
+    return read_bits(luma, stride, width, height, luma_at);
 }

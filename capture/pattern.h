@@ -38,3 +38,6 @@ void pattern_update(uint32_t *pixels, int stride, int width, int height, uint32_
 /* The frame number in a picture that may have been through a lossy codec (cells are judged by the
  * green channel of their centre). 0 where the picture is too small to hold a bit. */
 uint32_t pattern_read(const uint32_t *pixels, int stride, int width, int height);
+
+/* The same in the luma plane of a decoded picture, one byte a pixel. */
+uint32_t pattern_read_luma(const uint8_t *luma, int stride, int width, int height);

@@ -317,7 +317,8 @@ static gboolean on_wake(gpointer data)
 static gboolean may_read(ScStreamDevice *device)
 {
     if (!device->is_waking && has_message(device) && device->wake_id == 0) {
-        device->wake_id = sc_loop_add_idle(G_PRIORITY_DEFAULT, on_wake, device, NULL);
+        /* Soon: it may be what clients need to see the end of the picture before. */
+        device->wake_id = sc_loop_add_idle(G_PRIORITY_HIGH, on_wake, device, NULL);
     }
     return device->is_waking && device->answer_id == 0;
 }

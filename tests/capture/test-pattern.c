@@ -36,6 +36,18 @@ static void test_pattern_number_is_read(void)
     g_assert_cmphex(pattern_read(pixels, 800, 200, 480), ==, 0xdeadbeef);
 }
 
+static void test_pattern_number_is_read_from_luma(void)
+{
+    g_autofree guint32 *pixels = g_new(guint32, 640 * 480);
+    g_autofree guint8 *luma = g_malloc(640 * 480);
+
+    pattern_draw(pixels, 2560, 640, 480, 0xdeadbeef);
+    for (guint i = 0; i < 640 * 480; i++) {
+        luma[i] = 16 + (pixels[i] >> 8 & 0xff) * 219 / 255; /* the cells are grey */
+    }
+    g_assert_cmphex(pattern_read_luma(luma, 640, 640, 480), ==, 0xdeadbeef);
+}
+
 typedef struct {
     int states, scanouts, frames;
     guint32 number;
@@ -151,6 +163,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/pattern/updates-to-the-same", test_pattern_updates_to_the_same);
     g_test_add_func("/pattern/number-is-read", test_pattern_number_is_read);
+    g_test_add_func("/pattern/number-is-read-from-luma", test_pattern_number_is_read_from_luma);
     g_test_add_func("/source/pattern-runs-while-watched", test_source_pattern_runs_while_watched);
     g_test_add_func("/source/locations", test_source_locations);
     g_test_add_func("/source/without-input", test_source_without_input);

@@ -3,6 +3,7 @@
 #include "tests/client/probe.h"
 
 #include <gst/app/gstappsink.h>
+#include <gst/video/gstvideodecoder.h>
 #include <gst/video/video.h>
 #include <stdio.h>
 
@@ -92,6 +93,37 @@ static GstFlowReturn on_sample(GstAppSink *sink, gpointer data)
     return GST_FLOW_OK;
 }
 
+/* GStreamer's thread. */
+static GstPadProbeReturn on_decoded(GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+    gint64 now = g_get_monotonic_time();
+    g_autoptr(GstCaps) caps = gst_pad_get_current_caps(pad);
+    GstVideoInfo format;
+    GstVideoFrame frame;
+
+    if (caps != NULL && gst_video_info_from_caps(&format, caps) &&
+        GST_VIDEO_INFO_IS_YUV(&format) &&
+        gst_video_frame_map(&frame, &format, GST_PAD_PROBE_INFO_BUFFER(info), GST_MAP_READ)) {
+        guint32 number = pattern_read_luma(
+            GST_VIDEO_FRAME_PLANE_DATA(&frame, 0), GST_VIDEO_FRAME_PLANE_STRIDE(&frame, 0),
+            GST_VIDEO_FRAME_WIDTH(&frame), GST_VIDEO_FRAME_HEIGHT(&frame));
+
+        gst_video_frame_unmap(&frame);
+        probe_print("decoded number=%u time=%" G_GINT64_FORMAT, number, now);
+    }
+    return GST_PAD_PROBE_OK;
+}
+
+static void on_element(GstBin *pipeline, GstBin *bin, GstElement *element, gpointer data)
+{
+    g_autoptr(GstPad) pad = NULL;
+
+    if (GST_IS_VIDEO_DECODER(element)) {
+        pad = gst_element_get_static_pad(element, "src");
+        gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, on_decoded, NULL, NULL);
+    }
+}
+
 static gboolean on_overlay(SpiceDisplayChannel *display, GstPipeline *pipeline, Probe *probe)
 {
     GstAppSinkCallbacks callbacks = { .new_sample = on_sample };
@@ -99,6 +131,9 @@ static gboolean on_overlay(SpiceDisplayChannel *display, GstPipeline *pipeline, 
     GstElement *sink;
 
     probe_print("stream");
+    if (probe->latency && pipeline != NULL) {
+        g_signal_connect(pipeline, "deep-element-added", G_CALLBACK(on_element), NULL);
+    }
     if (!probe->overlay || pipeline == NULL) {
         return FALSE;
     }

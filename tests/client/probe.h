@@ -35,7 +35,7 @@ typedef struct {
     GstSample *sample; /* the last one of the overlay path, BGRx */
 } Probe;
 
-/* Prints "event key=value ..." and a newline, at once. */
+/* Prints "event key=value ..." and a newline, at once. Any thread. */
 void probe_print(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
 /* Ends the program with status 1. */

@@ -12,6 +12,7 @@ static const char help[] =
     "  stream                   a decoder is made for a video stream\n"
     "  display width=W height=H | display-destroy\n"
     "  frame number=N count=N width=W height=H path=canvas|overlay [time=US]\n"
+    "  decoded number=N time=US   before it is made a picture for the screen; with --latency\n"
     "  mouse-mode mode=client|server\n"
     "  cursor-set width=W height=H hot-x=X hot-y=Y sha1=RGBA | cursor-move x=X y=Y | cursor-hide\n"
     "  leds value=MASK\n"
@@ -30,17 +31,19 @@ static const char help[] =
     "\n"
     "Exit status: 0 when --frames were seen, or without --frames when it was connected at the "
     "end;\n"
-    "1 otherwise. time= is g_get_monotonic_time(), of a frame when it was decoded.\n";
+    "1 otherwise. time= is g_get_monotonic_time(), of a frame when it was shown.\n";
 
 void probe_print(const char *format, ...)
 {
     va_list arguments;
 
+    flockfile(stdout); /* GStreamer's threads print, too */
     va_start(arguments, format);
     vprintf(format, arguments);
     va_end(arguments);
     putchar('\n');
     fflush(stdout);
+    funlockfile(stdout);
 }
 
 void probe_fail(Probe *probe)
@@ -238,7 +241,7 @@ static gboolean parse_options(Probe *probe, int *argc, char ***argv)
         { "overlay", 0, 0, G_OPTION_ARG_NONE, &probe->overlay,
           "show video by GStreamer's sink, not by the canvas", NULL },
         { "no-h264", 0, 0, G_OPTION_ARG_NONE, &probe->no_h264, "a client without H.264", NULL },
-        { "latency", 0, 0, G_OPTION_ARG_NONE, &probe->latency, "add time=", NULL },
+        { "latency", 0, 0, G_OPTION_ARG_NONE, &probe->latency, "add time=, tell what is decoded", NULL },
         { "frames", 0, 0, G_OPTION_ARG_INT, &probe->frames, "end after N frames", "N" },
         { "seconds", 0, 0, G_OPTION_ARG_INT, &probe->seconds, "end after N seconds (30)", "N" },
         { 0 },
