@@ -19,7 +19,7 @@
 #define IMPORT_HINT                                                                                \
     "; it may be that the driver does not import this buffer (GST_DEBUG=va*:4 shows it)"
 
-/* What the worker is to do. */
+/* What the feeder is to do. */
 typedef struct {
     ScPicture *picture; /* or: */
     ScDmabuf *dmabuf;
@@ -39,8 +39,9 @@ struct ScPipeline {
     gboolean closed;
     gboolean fed; /* the first picture has been given */
 
-    /* The worker's, and after it the reaper's. */
-    GThread *worker;
+    GThread *starter; /* joined by the reaper */
+
+    /* The feeder's, and after it the reaper's. */
     ScSkeleton skeleton;
     ScConverter *converter; /* NULL: pictures enter as they are */
     ScPicture *converted;
@@ -82,6 +83,8 @@ typedef struct {
     GError *error;
 } Event;
 
+static gint n_alive; /* atomic */
+
 static void job_free(Job *job)
 {
     if (job == NULL) {
@@ -117,6 +120,7 @@ static void pipeline_unref(gpointer data)
     g_free(pipeline->bitrate_property);
     g_free(pipeline->name);
     g_free(pipeline);
+    g_atomic_int_dec_and_test(&n_alive);
 }
 
 /* Handing over */
@@ -290,7 +294,7 @@ static GstBusSyncReply on_message(GstBus *bus, GstMessage *message, gpointer dat
     return GST_BUS_DROP;
 }
 
-/* The worker */
+/* The feeder: the thread in which appsrc runs what follows it */
 
 static GstBuffer *wrap_dmabuf(ScPipeline *pipeline, ScDmabuf *dmabuf)
 {
@@ -391,17 +395,27 @@ static Job *wait_for_job(ScPipeline *pipeline)
     return job;
 }
 
-static gpointer worker_run(gpointer data)
+/* Waits here, not in a thread of ours: each hand-over to another one takes time in which a guest
+ * may be held. */
+static void on_need_data(GstAppSrc *source, guint size, gpointer data)
 {
     ScPipeline *pipeline = data;
-    Job *job;
+    Job *job = wait_for_job(pipeline);
+
+    if (job != NULL) {
+        run_job(pipeline, job);
+    }
+}
+
+/* Starting and ending, which may hang */
+
+static gpointer start(gpointer data)
+{
+    ScPipeline *pipeline = data;
 
     if (gst_element_set_state(pipeline->skeleton.pipeline, GST_STATE_PLAYING) ==
         GST_STATE_CHANGE_FAILURE) {
         fail_saying(pipeline, "it cannot be started");
-    }
-    while ((job = wait_for_job(pipeline)) != NULL) {
-        run_job(pipeline, job);
     }
     return NULL;
 }
@@ -410,7 +424,7 @@ static void reap(gpointer data)
 {
     ScPipeline *pipeline = data;
 
-    g_thread_join(pipeline->worker);
+    g_thread_join(pipeline->starter);
     gst_element_set_state(pipeline->skeleton.pipeline, GST_STATE_NULL);
     gst_clear_object(&pipeline->bitrate_element);
     sc_skeleton_clear(&pipeline->skeleton);
@@ -443,7 +457,8 @@ static gboolean prepare_conversion(ScPipeline *pipeline, const ScPipelineConfig 
 
 static void connect_elements(ScPipeline *pipeline, const ScPipelineConfig *config)
 {
-    static const GstAppSinkCallbacks callbacks = { .new_sample = on_sample };
+    static const GstAppSrcCallbacks source_callbacks = { .need_data = on_need_data };
+    static const GstAppSinkCallbacks sink_callbacks = { .new_sample = on_sample };
     ScSkeleton *skeleton = &pipeline->skeleton;
     g_autoptr(GstCaps) caps = config->dmabuf_caps != NULL
                                   ? gst_caps_copy(config->dmabuf_caps)
@@ -451,9 +466,13 @@ static void connect_elements(ScPipeline *pipeline, const ScPipelineConfig *confi
     g_autoptr(GstBus) bus = gst_element_get_bus(skeleton->pipeline);
 
     gst_app_src_set_caps(GST_APP_SRC(skeleton->source), caps);
-    /* These two references make a circle that ends when the reaper lets go of the elements. */
-    gst_app_sink_set_callbacks(GST_APP_SINK(skeleton->sink), (GstAppSinkCallbacks *)&callbacks,
-                               pipeline_ref(pipeline), pipeline_unref);
+    /* These references make circles that end when the reaper lets go of the elements. */
+    gst_app_src_set_callbacks(GST_APP_SRC(skeleton->source),
+                              (GstAppSrcCallbacks *)&source_callbacks, pipeline_ref(pipeline),
+                              pipeline_unref);
+    gst_app_sink_set_callbacks(GST_APP_SINK(skeleton->sink),
+                               (GstAppSinkCallbacks *)&sink_callbacks, pipeline_ref(pipeline),
+                               pipeline_unref);
     gst_bus_set_sync_handler(bus, on_message, pipeline_ref(pipeline), pipeline_unref);
     if (config->bitrate_element != NULL) {
         pipeline->bitrate_element =
@@ -470,6 +489,7 @@ ScPipeline *sc_pipeline_new(const char *name, const ScPipelineConfig *config,
 {
     ScPipeline *pipeline = g_new0(ScPipeline, 1);
 
+    g_atomic_int_inc(&n_alive);
     g_atomic_ref_count_init(&pipeline->ref_count);
     g_mutex_init(&pipeline->mutex);
     g_cond_init(&pipeline->cond);
@@ -487,7 +507,7 @@ ScPipeline *sc_pipeline_new(const char *name, const ScPipelineConfig *config,
         return NULL;
     }
     connect_elements(pipeline, config);
-    pipeline->worker = g_thread_new("sc-encoder", worker_run, pipeline);
+    pipeline->starter = g_thread_new("sc-starter", start, pipeline);
     return pipeline;
 }
 
@@ -545,4 +565,9 @@ void sc_pipeline_encode_dmabuf(ScPipeline *pipeline, ScDmabuf *dmabuf, gboolean 
     job->bitrate_kbit = bitrate_kbit;
     pixman_region32_init(&job->changes);
     post_job(pipeline, job);
+}
+
+guint sc_pipeline_count_alive(void)
+{
+    return (guint)g_atomic_int_get(&n_alive);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A running GStreamer pipeline that encodes: appsrc ! FRAGMENT ! appsink, fed by a thread of ours.
- * It takes either pictures, of which the thread first brings what changed into the format the
- * encoder wants, or dmabufs, which are not copied.
+ * A running GStreamer pipeline that encodes: appsrc ! FRAGMENT ! appsink. It takes either pictures,
+ * of which the thread of the pipeline first brings what changed into the format the encoder wants,
+ * or dmabufs, which are not copied.
  *
- * Thread:   the owner thread. Threads of GStreamer, and ours, hand over to the main context that
- *           was the thread default at sc_pipeline_new(); the listener is called from there.
- * Hanging:  no function here waits for the pipeline. It is started by its own thread, and
+ * Thread:   the owner thread. Threads of GStreamer hand over to the main context that was the
+ *           thread default at sc_pipeline_new(); the listener is called from there.
+ * Hanging:  no function here waits for the pipeline. It is started by a thread of its own, and
  *           sc_pipeline_close() leaves tearing it down to encoder/reaper.h.
  * In flight: one picture at a time.
  */
@@ -57,7 +57,7 @@ typedef struct {
  */
 gboolean sc_pipeline_check(const char *fragment, const char *output_caps, GError **error);
 
-/* Builds the pipeline and starts its thread. All arguments are copied; @name is for messages. */
+/* Builds the pipeline and begins to start it. All arguments are copied; @name is for messages. */
 ScPipeline *sc_pipeline_new(const char *name, const ScPipelineConfig *config,
                             const ScPipelineListener *listener, gpointer data, GError **error);
 
@@ -78,5 +78,8 @@ void sc_pipeline_encode(ScPipeline *pipeline, ScPicture *picture, const pixman_r
  * it, which a pipeline that failed or hangs may do long after it was closed. */
 void sc_pipeline_encode_dmabuf(ScPipeline *pipeline, ScDmabuf *dmabuf, gboolean key,
                                guint bitrate_kbit);
+
+/* Pipelines of this process that have not been torn down; for tests. Any thread. */
+guint sc_pipeline_count_alive(void);
 
 G_END_DECLS

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Encoders that work: what comes out is what went in. */
 #include "capture/error.h"
+#include "encoder/gst-pipeline.h"
 #include "encoder/reaper.h"
 #include "tests/encoder/harness.h"
 
@@ -376,9 +377,10 @@ static void test_rest(gconstpointer data)
         picture_draw(&picture, i + 10);
         harness_encode(&harness, &picture, FALSE);
         check_decoded(&harness, 2 * i, &picture, NULL);
-        g_assert_cmpuint(count_threads(), >=, 1);
+        g_assert_cmpuint(sc_pipeline_count_alive(), ==, 1);
         sc_encoder_rest(harness.encoder);
         g_assert_true(sc_reaper_wait(DEADLINE_US));
+        g_assert_cmpuint(sc_pipeline_count_alive(), ==, 0);
         g_assert_cmpuint(count_threads(), ==, 0);
         g_assert_false(sc_encoder_submit(harness.encoder, NULL, TRUE, NULL));
     }
@@ -417,6 +419,7 @@ static void test_leaks(void)
     }
     g_assert_cmpuint(count_fds(), <=, fds);
     g_assert_cmpuint(count_threads(), ==, 0);
+    g_assert_cmpuint(sc_pipeline_count_alive(), ==, 0);
     g_assert_cmpuint(sc_frame_count_alive(), ==, frames);
     picture_clear(&picture);
 }

@@ -202,7 +202,9 @@ VAStatus sc_va_x_sync_surface2(VADriverContextP context, VASurfaceID id, uint64_
     g_autoptr(ScVaSurface) surface = sc_va_objects_get(driver->objects, id, SC_VA_SURFACE);
     if (!surface)
         return VA_STATUS_ERROR_INVALID_SURFACE;
-    return sc_va_engine_wait(driver->engine, &surface->fence, timeout_ns);
+    VAStatus status = sc_va_engine_wait(driver->engine, &surface->fence, timeout_ns);
+    sc_va_trace(driver->trace, "synced surface=%u status=%d", id, status);
+    return status;
 }
 
 VAStatus sc_va_x_sync_surface(VADriverContextP context, VASurfaceID id)

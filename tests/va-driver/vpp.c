@@ -140,6 +140,8 @@ VAStatus sc_va_vpp_end(ScVaVpp *vpp, ScVaDriver *driver, ScVaSurface *target)
     if (!target->format->is_rgb && (job->to.x % 2 != 0 || job->to.y % 2 != 0))
         return VA_STATUS_ERROR_INVALID_PARAMETER;
 
+    sc_va_trace(driver->trace, "vpp-submit source=%u inode=%" G_GUINT64_FORMAT " target=%u",
+                source->object.id, source->memories[0].inode, target->object.id);
     ScVaFence **slots[] = { &source->fence, &target->fence };
     const ScVaJob submitted = { job_run, job_free, g_steal_pointer(&job) };
     sc_va_engine_submit(driver->engine, &submitted, slots, G_N_ELEMENTS(slots));
