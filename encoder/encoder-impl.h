@@ -111,6 +111,17 @@ const ScRungImpl *sc_ladder_choose(ScLadder *ladder, gboolean copying, gint64 no
 /* The device it is to use, NULL if it needs none. */
 const ScVaDevice *sc_ladder_get_device(const ScLadder *ladder);
 
+/* Whether it is @rung, on @device. */
+gboolean sc_ladder_is_current(const ScLadder *ladder, const ScRungImpl *rung,
+                              const ScVaDevice *device);
+
+/* A better one will be tried again so soon that it is not worth changing to this one. */
+gboolean sc_ladder_awaits_better(const ScLadder *ladder, gint64 now);
+
+/* The rung below it that depends on no device, NULL if there is none: what is left when a device
+ * fails. */
+const ScRungImpl *sc_ladder_get_last_resort(const ScLadder *ladder);
+
 /* Why the last rung was given up. Valid until the next call; NULL if it was not. */
 const GError *sc_ladder_get_error(const ScLadder *ladder);
 

@@ -2,7 +2,7 @@
 #include "encoder/encoder.h"
 
 #include "capture/timer.h"
-#include "encoder/encoder-impl.h"
+#include "encoder/lineup.h"
 #include "encoder/shadow.h"
 
 #include <string.h>
@@ -23,19 +23,12 @@ struct ScEncoder {
     gpointer listener_data;
 
     ScLadder *ladder;
+    ScLineup *lineup;
+    ScInUse *in_use; /* of it */
     ScShadow *shadow;
     guint64 shadow_serial; /* of the frame taken last */
     gint64 shadow_time;
     gboolean owed; /* the shadow shows something no packet does */
-
-    ScTarget target;
-    const ScRungImpl *rung;   /* of the pipeline */
-    const ScVaDevice *device; /* of the pipeline */
-    ScPipeline *pipeline;     /* NULL: none needed so far, or the last one failed */
-    gboolean pipeline_proven;
-    char *label;
-    gint64
-        debt; /* bits that the pictures of the pipeline took beyond their share of the bit rate */
 
     gboolean busy; /* a picture is in flight: */
     gboolean key;
@@ -54,106 +47,17 @@ struct ScEncoder {
     ScEncoderCounts counts;
 };
 
-static void on_done(GBytes *packet, gboolean is_key, gpointer data);
-static void on_failed(const GError *error, gpointer data);
-
-static void close_pipeline(ScEncoder *encoder)
-{
-    g_clear_pointer(&encoder->pipeline, sc_pipeline_close);
-    encoder->rung = NULL;
-    encoder->device = NULL;
-    encoder->pipeline_proven = FALSE;
-    encoder->debt = 0;
-    sc_timer_cancel(encoder->watchdog);
-}
-
-static gboolean open_pipeline(ScEncoder *encoder, const ScRungImpl *rung, GError **error)
-{
-    static const ScPipelineListener listener = { .done = on_done, .failed = on_failed };
-    ScRungRequest request = { .config = &encoder->config,
-                              .target = &encoder->target,
-                              .device = sc_ladder_get_device(encoder->ladder),
-                              .listener = &listener,
-                              .listener_data = encoder };
-    g_autofree char *kind = NULL;
-    g_autofree char *label = NULL;
-
-    if (!gst_video_info_set_format(&request.picture, GST_VIDEO_FORMAT_BGRx,
-                                   GST_ROUND_UP_2(encoder->target.width),
-                                   GST_ROUND_UP_2(encoder->target.height))) {
-        g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "pictures of %ux%u pixels are too large",
-                    encoder->target.width, encoder->target.height);
-        return FALSE;
-    }
-    request.picture.fps_n = (gint)encoder->config.max_fps;
-    request.picture.fps_d = 1;
-    encoder->pipeline = rung->open(&request, &kind, error);
-    if (encoder->pipeline == NULL) {
-        return FALSE;
-    }
-    encoder->rung = rung;
-    encoder->device = request.device;
-    label = g_strdup_printf("%s (%s)", rung->name, kind);
-    if (g_strcmp0(encoder->label, label) != 0) {
-        g_message("encoding %s with %s", sc_codec_name(encoder->config.codec), label);
-        g_free(encoder->label);
-        encoder->label = g_steal_pointer(&label);
-    }
-    return TRUE;
-}
-
-/* A pipeline that copies takes pictures of one size, whatever they are copied from. */
-static void set_target(ScEncoder *encoder, const ScTarget *target)
-{
-    if (sc_target_equal(&encoder->target, target)) {
-        return;
-    }
-    if (encoder->target.width != target->width || encoder->target.height != target->height ||
-        encoder->target.fourcc != target->fourcc ||
-        (encoder->rung != NULL && !encoder->rung->copies)) {
-        close_pipeline(encoder);
-    }
-    sc_timer_cancel(encoder->later);
-    g_clear_error(&encoder->failure);
-    encoder->target = *target;
-    sc_ladder_set_target(encoder->ladder, target);
-}
-
-/* Sees to it that there is a pipeline of the best rung for @target, or that the timer will.
- * @copying: it must take pictures of the shadow. */
-static gboolean prepare(ScEncoder *encoder, const ScTarget *target, gboolean copying,
-                        GError **error)
-{
-    gint64 now = g_get_monotonic_time();
-    const ScRungImpl *rung;
-
-    set_target(encoder, target);
-    while ((rung = sc_ladder_choose(encoder->ladder, copying, now)) != NULL) {
-        g_autoptr(GError) reason = NULL;
-
-        if (encoder->pipeline != NULL && encoder->rung == rung &&
-            encoder->device == sc_ladder_get_device(encoder->ladder)) {
-            return TRUE;
-        }
-        close_pipeline(encoder);
-        if (sc_timer_is_set(encoder->later) || open_pipeline(encoder, rung, &reason)) {
-            return TRUE;
-        }
-        sc_ladder_give_up(encoder->ladder, reason, now);
-    }
-    g_propagate_error(error, g_error_copy(sc_ladder_get_error(encoder->ladder)));
-    return FALSE;
-}
-
 static void begin_picture(ScEncoder *encoder, gboolean key)
 {
+    const ScTarget *target = sc_lineup_get_target(encoder->lineup);
+
     encoder->busy = TRUE;
     encoder->key = key;
     encoder->submit_time = g_get_monotonic_time();
     encoder->info = (ScPacketInfo){
         .codec = encoder->config.codec,
-        .width = encoder->target.width,
-        .height = encoder->target.height,
+        .width = target->width,
+        .height = target->height,
     };
 }
 
@@ -185,16 +89,16 @@ static void hold(ScEncoder *encoder, ScFrame *frame, gboolean key)
 static void start(ScEncoder *encoder)
 {
     if (encoder->frame != NULL) {
-        sc_pipeline_encode_dmabuf(encoder->pipeline,
+        sc_pipeline_encode_dmabuf(encoder->in_use->pipeline,
                                   sc_scanout_get_dmabuf(sc_frame_get_scanout(encoder->frame)),
                                   encoder->key, encoder->config.bitrate_kbit);
     } else {
-        sc_pipeline_encode(encoder->pipeline, encoder->picture, &encoder->changes, encoder->key,
+        sc_pipeline_encode(encoder->in_use->pipeline, encoder->picture, &encoder->changes, encoder->key,
                            encoder->config.bitrate_kbit);
         g_clear_pointer(&encoder->picture, sc_picture_unref);
     }
     encoder->watchdog_due = g_get_monotonic_time() +
-                            (encoder->pipeline_proven ? SC_ENCODER_STALL : SC_ENCODER_STALL_FIRST);
+                            (encoder->in_use->is_proven ? SC_ENCODER_STALL : SC_ENCODER_STALL_FIRST);
     sc_timer_set_at(encoder->watchdog, encoder->watchdog_due);
 }
 
@@ -204,7 +108,7 @@ static gboolean is_too_slow(const ScEncoder *encoder)
 {
     gint64 now = g_get_monotonic_time();
 
-    return encoder->frame != NULL && encoder->pipeline_proven && !encoder->was_late &&
+    return encoder->frame != NULL && encoder->in_use->is_proven && !encoder->was_late &&
            sc_frame_is_expired(encoder->frame) &&
            2 * (now - encoder->submit_time) >= now - sc_frame_get_time(encoder->frame);
 }
@@ -227,7 +131,7 @@ static void note_slow(ScEncoder *encoder)
         g_error_new(SC_ERROR, SC_ERROR_FAILED,
                     "%s took %d ms for a picture, longer than guests may wait: pictures are "
                     "copied first",
-                    encoder->label, (int)((now - encoder->submit_time) / 1000));
+                    sc_encoder_get_rung(encoder), (int)((now - encoder->submit_time) / 1000));
 
     sc_ladder_note_failure(encoder->ladder, error, encoder->submit_time, now);
 }
@@ -246,12 +150,14 @@ static void on_done(GBytes *data, gboolean is_key, gpointer user_data)
     sc_timer_cancel(encoder->watchdog);
     if (is_too_slow(encoder)) {
         note_slow(encoder);
-    } else if (encoder->frame == NULL || !sc_frame_is_expired(encoder->frame)) {
+    } else if (sc_lineup_is_chosen(encoder->lineup) &&
+               (encoder->frame == NULL || !sc_frame_is_expired(encoder->frame))) {
         sc_ladder_note_success(encoder->ladder);
     }
     release_frame(encoder, TRUE);
-    encoder->pipeline_proven = TRUE;
-    encoder->debt = MAX(encoder->debt + 8 * (gint64)g_bytes_get_size(data) - get_share(encoder), 0);
+    encoder->in_use->is_proven = TRUE;
+    encoder->in_use->debt =
+        MAX(encoder->in_use->debt + 8 * (gint64)g_bytes_get_size(data) - get_share(encoder), 0);
     encoder->busy = FALSE;
     encoder->info.is_key = is_key;
     packet = sc_packet_new(data, &encoder->info);
@@ -287,7 +193,8 @@ static void break_down(ScEncoder *encoder, const GError *error, gint64 delay)
     gboolean was_zero_copy = encoder->frame != NULL;
     gint64 now = g_get_monotonic_time();
 
-    close_pipeline(encoder);
+    sc_timer_cancel(encoder->watchdog);
+    sc_lineup_close(encoder->lineup);
     if (rescue_frame(encoder, error)) {
         return;
     }
@@ -295,7 +202,7 @@ static void break_down(ScEncoder *encoder, const GError *error, gint64 delay)
     g_clear_pointer(&encoder->picture, sc_picture_unref);
     encoder->busy = FALSE;
     encoder->owed = encoder->owed || (was_busy && !was_zero_copy);
-    if (sc_ladder_peek(encoder->ladder, &encoder->target, now) == NULL) {
+    if (sc_ladder_peek(encoder->ladder, sc_lineup_get_target(encoder->lineup), now) == NULL) {
         g_clear_error(&encoder->failure);
         encoder->failure = g_error_copy(error);
         sc_timer_set_after(encoder->later, 0);
@@ -313,8 +220,11 @@ static void on_failed(const GError *error, gpointer data)
     ScEncoder *encoder = data;
     gint64 now = g_get_monotonic_time();
     gint64 since = encoder->busy ? encoder->submit_time : now;
+    gint64 delay = sc_lineup_is_chosen(encoder->lineup)
+                       ? sc_ladder_note_failure(encoder->ladder, error, since, now)
+                       : 0;
 
-    break_down(encoder, error, sc_ladder_note_failure(encoder->ladder, error, since, now));
+    break_down(encoder, error, delay);
 }
 
 static void on_watchdog(gpointer data)
@@ -329,10 +239,10 @@ static void on_watchdog(gpointer data)
         return;
     }
     g_set_error(
-        &error, SC_ERROR, SC_ERROR_FAILED, "%s has not finished %s within %d ms%s", encoder->label,
-        encoder->pipeline_proven ? "a picture" : "its first picture",
-        (int)((encoder->pipeline_proven ? SC_ENCODER_STALL : SC_ENCODER_STALL_FIRST) / 1000),
-        encoder->pipeline_proven
+        &error, SC_ERROR, SC_ERROR_FAILED, "%s has not finished %s within %d ms%s", sc_encoder_get_rung(encoder),
+        encoder->in_use->is_proven ? "a picture" : "its first picture",
+        (int)((encoder->in_use->is_proven ? SC_ENCODER_STALL : SC_ENCODER_STALL_FIRST) / 1000),
+        encoder->in_use->is_proven
             ? ""
             : ": an encoder must put out each picture before it gets the next (x264enc "
               "needs tune=zerolatency for that)");
@@ -342,12 +252,11 @@ static void on_watchdog(gpointer data)
 static void on_later(gpointer data)
 {
     ScEncoder *encoder = data;
-    ScTarget target = encoder->target;
     g_autoptr(GError) error = g_steal_pointer(&encoder->failure);
 
     if (error != NULL) {
         encoder->listener.failed(error, encoder->listener_data);
-    } else if (encoder->busy && !prepare(encoder, &target, TRUE, &error)) {
+    } else if (encoder->busy && !sc_lineup_prepare(encoder->lineup, NULL, TRUE, &error)) {
         break_down(encoder, error, 0);
     } else if (encoder->busy) {
         start(encoder);
@@ -409,6 +318,7 @@ static ScEncoder *new_encoder(const ScEncoderConfig *config, const ScEncoderList
 ScEncoder *sc_encoder_new(const ScEncoderConfig *config, const ScEncoderListener *listener,
                           gpointer data, GError **error)
 {
+    static const ScPipelineListener pipeline_listener = { .done = on_done, .failed = on_failed };
     g_autoptr(ScEncoder) encoder = NULL;
 
     if (!check_config(config, error) || !gst_init_check(NULL, NULL, error)) {
@@ -416,7 +326,13 @@ ScEncoder *sc_encoder_new(const ScEncoderConfig *config, const ScEncoderListener
     }
     encoder = new_encoder(config, listener, data);
     encoder->ladder = sc_ladder_new(sc_ladder_get_rungs(config), &encoder->config, error);
-    return encoder->ladder != NULL ? g_steal_pointer(&encoder) : NULL;
+    if (encoder->ladder == NULL) {
+        return NULL;
+    }
+    encoder->lineup =
+        sc_lineup_new(&encoder->config, encoder->ladder, &pipeline_listener, encoder);
+    encoder->in_use = sc_lineup_get_in_use(encoder->lineup);
+    return g_steal_pointer(&encoder);
 }
 
 void sc_encoder_free(ScEncoder *encoder)
@@ -424,7 +340,7 @@ void sc_encoder_free(ScEncoder *encoder)
     if (encoder == NULL) {
         return;
     }
-    close_pipeline(encoder);
+    sc_lineup_free(encoder->lineup);
     sc_timer_free(encoder->watchdog);
     sc_timer_free(encoder->later);
     g_clear_error(&encoder->failure);
@@ -433,7 +349,6 @@ void sc_encoder_free(ScEncoder *encoder)
     pixman_region32_fini(&encoder->changes);
     sc_shadow_free(encoder->shadow);
     sc_ladder_free(encoder->ladder);
-    g_free(encoder->label);
     g_free(encoder->description);
     g_free(encoder->render_node);
     g_free(encoder);
@@ -446,16 +361,10 @@ gboolean sc_encoder_is_busy(const ScEncoder *encoder)
 
 gboolean sc_encoder_copies(const ScEncoder *encoder, ScFrame *frame)
 {
-    gint64 now = g_get_monotonic_time();
-    const ScRungImpl *rung;
     ScTarget target;
 
     sc_target_init(&target, sc_frame_get_scanout(frame));
-    if (!target.is_dmabuf || is_too_slow(encoder)) {
-        return TRUE;
-    }
-    rung = sc_ladder_peek(encoder->ladder, &target, now);
-    return rung == NULL || rung->copies;
+    return is_too_slow(encoder) || sc_lineup_copies(encoder->lineup, &target);
 }
 
 gboolean sc_encoder_absorb(ScEncoder *encoder, ScFrame *frame, GError **error)
@@ -474,50 +383,59 @@ gboolean sc_encoder_absorb(ScEncoder *encoder, ScFrame *frame, GError **error)
 /* What the shadow shows came from the current target, if that fits. */
 static ScTarget target_of_shadow(const ScEncoder *encoder)
 {
+    const ScTarget *current = sc_lineup_get_target(encoder->lineup);
     ScTarget target = { .width = sc_shadow_get_width(encoder->shadow),
                         .height = sc_shadow_get_height(encoder->shadow),
                         .fourcc = sc_shadow_get_fourcc(encoder->shadow) };
 
-    return target.width == encoder->target.width && target.height == encoder->target.height &&
-                   target.fourcc == encoder->target.fourcc
-               ? encoder->target
+    return target.width == current->width && target.height == current->height &&
+                   target.fourcc == current->fourcc
+               ? *current
                : target;
 }
 
-/* Whether there is a pipeline that takes the frame as it is. */
-static gboolean prepare_for_frame(ScEncoder *encoder, ScFrame *frame, gboolean *is_zero_copy,
-                                  GError **error)
+static void set_target(ScEncoder *encoder, const ScTarget *target)
 {
-    gboolean copies = sc_encoder_copies(encoder, frame);
-    ScTarget target;
-
-    sc_target_init(&target, sc_frame_get_scanout(frame));
-    if (!prepare(encoder, &target, copies, error)) {
-        return FALSE;
+    if (!sc_target_equal(sc_lineup_get_target(encoder->lineup), target)) {
+        sc_timer_cancel(encoder->later);
+        g_clear_error(&encoder->failure);
+        sc_lineup_set_target(encoder->lineup, target);
     }
-    *is_zero_copy = encoder->rung != NULL && !encoder->rung->copies;
-    return *is_zero_copy || sc_encoder_absorb(encoder, frame, error);
+}
+
+/* Sees to it that there is a pipeline for @frame, NULL: for what was absorbed; or that the timer
+ * will. */
+static gboolean prepare(ScEncoder *encoder, ScFrame *frame, GError **error)
+{
+    ScTarget target = target_of_shadow(encoder);
+    ScDmabuf *dmabuf = NULL;
+
+    if (frame != NULL) {
+        sc_target_init(&target, sc_frame_get_scanout(frame));
+        dmabuf = sc_scanout_get_dmabuf(sc_frame_get_scanout(frame));
+    }
+    set_target(encoder, &target);
+    return sc_lineup_prepare(encoder->lineup, dmabuf, !sc_timer_is_set(encoder->later), error);
 }
 
 gboolean sc_encoder_submit(ScEncoder *encoder, ScFrame *frame, gboolean key, GError **error)
 {
-    ScTarget target = target_of_shadow(encoder);
-    gboolean is_zero_copy = FALSE;
-
     g_return_val_if_fail(!encoder->busy, FALSE);
     if (frame == NULL &&
         (sc_shadow_get_picture(encoder->shadow) == NULL || !(encoder->owed || key))) {
         g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "there is no picture to encode");
         return FALSE;
     }
-    if (frame != NULL ? !prepare_for_frame(encoder, frame, &is_zero_copy, error)
-                      : !prepare(encoder, &target, TRUE, error)) {
+    if (!prepare(encoder, frame, error)) {
         return FALSE;
     }
-    if (is_zero_copy) {
+    if (frame != NULL && encoder->in_use->rung != NULL && !encoder->in_use->rung->copies) {
         hold(encoder, frame, key);
         start(encoder);
         return TRUE;
+    }
+    if (frame != NULL && !sc_encoder_absorb(encoder, frame, error)) {
+        return FALSE;
     }
     put_aside(encoder, key);
     /* Not from here: the thread that is woken up may take this CPU, and the guest would wait for it
@@ -531,7 +449,7 @@ gboolean sc_encoder_submit(ScEncoder *encoder, ScFrame *frame, gboolean key, GEr
 void sc_encoder_rest(ScEncoder *encoder)
 {
     g_return_if_fail(!encoder->busy);
-    close_pipeline(encoder);
+    sc_lineup_rest(encoder->lineup);
     sc_shadow_forget(encoder->shadow);
     encoder->owed = FALSE;
 }
@@ -539,7 +457,7 @@ void sc_encoder_rest(ScEncoder *encoder)
 gboolean sc_encoder_is_strained(const ScEncoder *encoder)
 {
     return encoder->config.codec == SC_CODEC_H264 && encoder->config.kind != SC_ENCODER_CUSTOM &&
-           encoder->debt > STRAIN * get_share(encoder);
+           encoder->in_use->debt > STRAIN * get_share(encoder);
 }
 
 void sc_encoder_set_bitrate(ScEncoder *encoder, guint kbit)
@@ -549,7 +467,9 @@ void sc_encoder_set_bitrate(ScEncoder *encoder, guint kbit)
 
 const char *sc_encoder_get_rung(const ScEncoder *encoder)
 {
-    return encoder->label != NULL ? encoder->label : "none";
+    const char *label = sc_lineup_get_label(encoder->lineup);
+
+    return label != NULL ? label : "none";
 }
 
 void sc_encoder_get_counts(const ScEncoder *encoder, ScEncoderCounts *counts)

@@ -10,6 +10,9 @@
  *                      and the pipeline has let go of the memory. If the pipeline fails before that
  *                      and the guest still waits, the picture is copied and encoded by a lower
  *                      rung; if the guest waits no longer, the picture is lost.
+ * While a device encodes, an encoder that needs none is kept ready to stand in for it, which takes
+ * about as much memory again as the software rung does; and what the ladder wants back is tried
+ * beside the one in use before it takes over (encoder/lineup.h).
  * A frame is marked taken when it was copied, or its packet is out, so the flush completes by the
  * fence rule of capture/frame.h.
  *
@@ -76,8 +79,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScEncoder, sc_encoder_free)
 /* A picture is in flight: submit nothing now. */
 gboolean sc_encoder_is_busy(const ScEncoder *encoder);
 
-/* Whether this frame would be copied (and so can be absorbed): it is not in a dmabuf, or no
- * zero-copy rung takes it, or the one that has the picture in flight is too slow for the guest. */
+/* Whether frames like this one are copied (and so can be absorbed): it is not in a dmabuf, or no
+ * zero-copy rung takes it, or the one that has the picture in flight is too slow for the guest.
+ * FALSE also while another rung stands in for the zero-copy one for some milliseconds. */
 gboolean sc_encoder_copies(const ScEncoder *encoder, ScFrame *frame);
 
 /*

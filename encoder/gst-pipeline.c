@@ -37,7 +37,8 @@ struct ScPipeline {
     ScPipelineListener listener;
     gpointer listener_data;
     gboolean closed;
-    gboolean fed; /* the first picture has been given */
+    gboolean fed;      /* a picture has been given, */
+    gboolean has_begun; /* and not only to warm up */
 
     GThread *starter; /* joined by the reaper */
 
@@ -524,11 +525,31 @@ void sc_pipeline_close(ScPipeline *pipeline)
     sc_reaper_run(pipeline->name, reap, pipeline);
 }
 
-/* Takes @job. */
-static void post_job(ScPipeline *pipeline, Job *job)
+void sc_pipeline_hand_over(ScPipeline *pipeline, const ScPipelineListener *listener, gpointer data)
 {
+    pipeline->has_begun = FALSE;
+    pipeline->listener = *listener;
+    pipeline->listener_data = data;
+}
+
+/* Of @picture and @dmabuf one is NULL. @changes NULL: everything. */
+static void post(ScPipeline *pipeline, ScPicture *picture, const pixman_region32_t *changes,
+                 ScDmabuf *dmabuf, gboolean key, guint bitrate_kbit)
+{
+    Job *job = g_new0(Job, 1);
+
     /* An encoder needs no request for its first picture, and might take one for the second. */
-    job->key = job->key && pipeline->fed;
+    job->key = key && pipeline->fed;
+    job->bitrate_kbit = bitrate_kbit;
+    job->dmabuf = dmabuf != NULL ? sc_dmabuf_ref(dmabuf) : NULL;
+    job->picture = picture != NULL ? sc_picture_ref(picture) : NULL;
+    pixman_region32_init(&job->changes);
+    if (changes != NULL) {
+        pixman_region32_copy(&job->changes, (pixman_region32_t *)changes);
+    } else if (picture != NULL) {
+        pixman_region32_union_rect(&job->changes, &job->changes, 0, 0, (guint)picture->info.width,
+                                   (guint)picture->info.height);
+    }
     pipeline->fed = TRUE;
 
     g_mutex_lock(&pipeline->mutex);
@@ -538,33 +559,35 @@ static void post_job(ScPipeline *pipeline, Job *job)
     g_mutex_unlock(&pipeline->mutex);
 }
 
+void sc_pipeline_warm_up(ScPipeline *pipeline, ScPicture *picture, ScDmabuf *dmabuf,
+                         guint bitrate_kbit)
+{
+    post(pipeline, picture, NULL, dmabuf, FALSE, bitrate_kbit);
+}
+
+/* TRUE if the picture that is about to be given is the first one. */
+static gboolean begin(ScPipeline *pipeline)
+{
+    gboolean is_first = !pipeline->has_begun;
+
+    pipeline->has_begun = TRUE;
+    return is_first;
+}
+
 void sc_pipeline_encode(ScPipeline *pipeline, ScPicture *picture, const pixman_region32_t *changes,
                         gboolean key, guint bitrate_kbit)
 {
-    Job *job = g_new0(Job, 1);
-    guint width = (guint)picture->info.width;
-    guint height = (guint)picture->info.height;
+    gboolean is_first = begin(pipeline);
 
-    job->picture = sc_picture_ref(picture);
-    job->key = key;
-    job->bitrate_kbit = bitrate_kbit;
-    pixman_region32_init_rect(&job->changes, 0, 0, width, height);
-    if (changes != NULL && pipeline->fed) {
-        pixman_region32_copy(&job->changes, (pixman_region32_t *)changes);
-    }
-    post_job(pipeline, job);
+    post(pipeline, picture, is_first ? NULL : changes, NULL, key || is_first, bitrate_kbit);
 }
 
 void sc_pipeline_encode_dmabuf(ScPipeline *pipeline, ScDmabuf *dmabuf, gboolean key,
                                guint bitrate_kbit)
 {
-    Job *job = g_new0(Job, 1);
+    gboolean is_first = begin(pipeline);
 
-    job->dmabuf = sc_dmabuf_ref(dmabuf);
-    job->key = key;
-    job->bitrate_kbit = bitrate_kbit;
-    pixman_region32_init(&job->changes);
-    post_job(pipeline, job);
+    post(pipeline, NULL, NULL, dmabuf, key || is_first, bitrate_kbit);
 }
 
 guint sc_pipeline_count_alive(void)

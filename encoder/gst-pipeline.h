@@ -66,6 +66,17 @@ ScPipeline *sc_pipeline_new(const char *name, const ScPipelineConfig *config,
 void sc_pipeline_close(ScPipeline *pipeline);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScPipeline, sc_pipeline_close)
 
+/* For somebody else: @listener (copied) is told from now on, and the next picture is his first.
+ * Only when nothing is in flight. */
+void sc_pipeline_hand_over(ScPipeline *pipeline, const ScPipelineListener *listener, gpointer data);
+
+/*
+ * Encodes @picture, or @dmabuf (the other one is NULL), to have the encoder ready: what comes of it
+ * is of no use. Otherwise as the functions below, for which what follows is the first picture.
+ */
+void sc_pipeline_warm_up(ScPipeline *pipeline, ScPicture *picture, ScDmabuf *dmabuf,
+                         guint bitrate_kbit);
+
 /*
  * For a pipeline of pictures: encodes @picture, of which @changes (NULL: all) is new since the
  * picture before. Holds a reference as long as anybody reads it. The first picture of a pipeline is

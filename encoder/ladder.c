@@ -291,6 +291,34 @@ const ScVaDevice *sc_ladder_get_device(const ScLadder *ladder)
     return get_rung(ladder, ladder->current)->device;
 }
 
+gboolean sc_ladder_is_current(const ScLadder *ladder, const ScRungImpl *rung,
+                              const ScVaDevice *device)
+{
+    const Rung *current = get_rung(ladder, ladder->current);
+
+    return current->impl == rung && current->device == device;
+}
+
+gboolean sc_ladder_awaits_better(const ScLadder *ladder, gint64 now)
+{
+    for (guint i = 0; i < ladder->current; i++) {
+        if (is_candidate(ladder, get_current_record(ladder), i, now + SC_LADDER_BACKOFF)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+const ScRungImpl *sc_ladder_get_last_resort(const ScLadder *ladder)
+{
+    guint last = ladder->rungs->len - 1;
+
+    return last > ladder->current && !get_rung(ladder, last)->impl->needs_device &&
+                   is_candidate(ladder, get_current_record(ladder), last, NEVER - 1)
+               ? get_rung(ladder, last)->impl
+               : NULL;
+}
+
 const GError *sc_ladder_get_error(const ScLadder *ladder)
 {
     guint last = ladder->rungs->len - 1;
