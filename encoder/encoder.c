@@ -93,12 +93,13 @@ static void start(ScEncoder *encoder)
                                   sc_scanout_get_dmabuf(sc_frame_get_scanout(encoder->frame)),
                                   encoder->key, encoder->config.bitrate_kbit);
     } else {
-        sc_pipeline_encode(encoder->in_use->pipeline, encoder->picture, &encoder->changes, encoder->key,
-                           encoder->config.bitrate_kbit);
+        sc_pipeline_encode(encoder->in_use->pipeline, encoder->picture, &encoder->changes,
+                           encoder->key, encoder->config.bitrate_kbit);
         g_clear_pointer(&encoder->picture, sc_picture_unref);
     }
-    encoder->watchdog_due = g_get_monotonic_time() +
-                            (encoder->in_use->is_proven ? SC_ENCODER_STALL : SC_ENCODER_STALL_FIRST);
+    encoder->watchdog_due =
+        g_get_monotonic_time() +
+        (encoder->in_use->is_proven ? SC_ENCODER_STALL : SC_ENCODER_STALL_FIRST);
     sc_timer_set_at(encoder->watchdog, encoder->watchdog_due);
 }
 
@@ -239,7 +240,8 @@ static void on_watchdog(gpointer data)
         return;
     }
     g_set_error(
-        &error, SC_ERROR, SC_ERROR_FAILED, "%s has not finished %s within %d ms%s", sc_encoder_get_rung(encoder),
+        &error, SC_ERROR, SC_ERROR_FAILED, "%s has not finished %s within %d ms%s",
+        sc_encoder_get_rung(encoder),
         encoder->in_use->is_proven ? "a picture" : "its first picture",
         (int)((encoder->in_use->is_proven ? SC_ENCODER_STALL : SC_ENCODER_STALL_FIRST) / 1000),
         encoder->in_use->is_proven
@@ -329,8 +331,7 @@ ScEncoder *sc_encoder_new(const ScEncoderConfig *config, const ScEncoderListener
     if (encoder->ladder == NULL) {
         return NULL;
     }
-    encoder->lineup =
-        sc_lineup_new(&encoder->config, encoder->ladder, &pipeline_listener, encoder);
+    encoder->lineup = sc_lineup_new(&encoder->config, encoder->ladder, &pipeline_listener, encoder);
     encoder->in_use = sc_lineup_get_in_use(encoder->lineup);
     return g_steal_pointer(&encoder);
 }

@@ -37,7 +37,7 @@ struct ScPipeline {
     ScPipelineListener listener;
     gpointer listener_data;
     gboolean closed;
-    gboolean fed;      /* a picture has been given, */
+    gboolean fed;       /* a picture has been given, */
     gboolean has_begun; /* and not only to warm up */
 
     GThread *starter; /* joined by the reaper */
@@ -471,9 +471,8 @@ static void connect_elements(ScPipeline *pipeline, const ScPipelineConfig *confi
     gst_app_src_set_callbacks(GST_APP_SRC(skeleton->source),
                               (GstAppSrcCallbacks *)&source_callbacks, pipeline_ref(pipeline),
                               pipeline_unref);
-    gst_app_sink_set_callbacks(GST_APP_SINK(skeleton->sink),
-                               (GstAppSinkCallbacks *)&sink_callbacks, pipeline_ref(pipeline),
-                               pipeline_unref);
+    gst_app_sink_set_callbacks(GST_APP_SINK(skeleton->sink), (GstAppSinkCallbacks *)&sink_callbacks,
+                               pipeline_ref(pipeline), pipeline_unref);
     gst_bus_set_sync_handler(bus, on_message, pipeline_ref(pipeline), pipeline_unref);
     if (config->bitrate_element != NULL) {
         pipeline->bitrate_element =

@@ -101,8 +101,7 @@ static gboolean init_request(ScLineup *lineup, ScRungRequest *request, GError **
         .listener_data = lineup->listener_data,
     };
     if (!gst_video_info_set_format(&request->picture, GST_VIDEO_FORMAT_BGRx,
-                                   GST_ROUND_UP_2(target->width),
-                                   GST_ROUND_UP_2(target->height))) {
+                                   GST_ROUND_UP_2(target->width), GST_ROUND_UP_2(target->height))) {
         g_set_error(error, SC_ERROR, SC_ERROR_INVALID, "pictures of %ux%u pixels are too large",
                     target->width, target->height);
         return FALSE;

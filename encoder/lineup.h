@@ -25,7 +25,7 @@ typedef struct {
     const ScRungImpl *rung;   /* NULL without a pipeline */
     const ScVaDevice *device; /* NULL: it needs none */
     gboolean is_proven;       /* has put out a packet */
-    gint64 debt; /* bits that its pictures took beyond their share of the bit rate */
+    gint64 debt;              /* bits that its pictures took beyond their share of the bit rate */
 } ScInUse;
 
 /* Pipelines tell @listener (with @data) while they are in use. @config and @ladder must outlive the

@@ -20,7 +20,8 @@ typedef void (*ScStandbyFailedFunc)(const GError *error, gint64 since, gpointer 
 
 /*
  * Opens a pipeline of @rung; of @request the listener is ignored. @dmabuf: what it is tried with if
- * the rung does not copy, whoever may draw into it meanwhile; else NULL. Fails as the rung's open().
+ * the rung does not copy, whoever may draw into it meanwhile; else NULL. Fails as the rung's
+ * open().
  */
 ScStandby *sc_standby_new(const ScRungImpl *rung, const ScRungRequest *request, ScDmabuf *dmabuf,
                           ScStandbyFailedFunc failed, gpointer data, GError **error);

@@ -27,8 +27,9 @@
 #define N_PICTURES 200
 #define N_BLOCK 20
 #define N_STEP_DOWN 120
-#define N_FINE 30                                       /* of these, before the driver fails */
-#define N_ENCODES_BEFORE (4 * (N_BLOCK + N_PICTURES)) /* the driver counts over its process's life */
+#define N_FINE 30 /* of these, before the driver fails */
+#define N_ENCODES_BEFORE                                                                           \
+    (4 * (N_BLOCK + N_PICTURES)) /* the driver counts over its process's life */
 #define BITRATE_KBIT 8000
 #define FPS 60
 
@@ -426,9 +427,9 @@ static guint run_stream(Show *show, ScEncoderKind kind)
     return n_lost;
 }
 
-/* A driver that fails after half a second, for one picture or for good. Then the encoder that stands
- * in for it, alone, with as many key frames: where these take longer than a frame lasts, they cost
- * frames by themselves. */
+/* A driver that fails after half a second, for one picture or for good. Then the encoder that
+ * stands in for it, alone, with as many key frames: where these take longer than a frame lasts,
+ * they cost frames by themselves. */
 static void bench_step_down(const char *what, gboolean for_good, ScLabTrace *trace)
 {
     g_autofree Show *show = g_new0(Show, 1);
@@ -445,13 +446,13 @@ static void bench_step_down(const char *what, gboolean for_good, ScLabTrace *tra
     g_unsetenv("SCANCAST_VA_FAIL_ENCODES");
     peer->keys_wanted = show->n_keys - 1;
     n_peer_lost = run_stream(peer, SC_ENCODER_SOFTWARE);
-    printf("va step down, %-12s %u of %d frames lost, %u by %u key frames in software alone, "
-           "difference %d (goal 0); %" G_GUINT64_FORMAT " steps down, %.1f ms between packets (%.1f) "
-           "and guest held %.1f ms at most (%.1f)\n",
-           what, n_lost, N_STEP_DOWN, n_peer_lost, peer->n_keys, (int)n_lost - (int)n_peer_lost,
-           show->counts.step_downs, (double)show->longest_gap / 1000,
-           (double)peer->longest_gap / 1000, (double)show->longest_hold / 1000,
-           (double)peer->longest_hold / 1000);
+    printf(
+        "va step down, %-12s %u of %d frames lost, %u by %u key frames in software alone, "
+        "difference %d (goal 0); %" G_GUINT64_FORMAT " steps down, %.1f ms between packets (%.1f) "
+        "and guest held %.1f ms at most (%.1f)\n",
+        what, n_lost, N_STEP_DOWN, n_peer_lost, peer->n_keys, (int)n_lost - (int)n_peer_lost,
+        show->counts.step_downs, (double)show->longest_gap / 1000, (double)peer->longest_gap / 1000,
+        (double)show->longest_hold / 1000, (double)peer->longest_hold / 1000);
     fflush(stdout);
 }
 

@@ -101,8 +101,7 @@ static GstPadProbeReturn on_decoded(GstPad *pad, GstPadProbeInfo *info, gpointer
     GstVideoInfo format;
     GstVideoFrame frame;
 
-    if (caps != NULL && gst_video_info_from_caps(&format, caps) &&
-        GST_VIDEO_INFO_IS_YUV(&format) &&
+    if (caps != NULL && gst_video_info_from_caps(&format, caps) && GST_VIDEO_INFO_IS_YUV(&format) &&
         gst_video_frame_map(&frame, &format, GST_PAD_PROBE_INFO_BUFFER(info), GST_MAP_READ)) {
         guint32 number = pattern_read_luma(
             GST_VIDEO_FRAME_PLANE_DATA(&frame, 0), GST_VIDEO_FRAME_PLANE_STRIDE(&frame, 0),
