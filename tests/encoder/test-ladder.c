@@ -178,6 +178,33 @@ static void test_steps(void)
     g_assert_cmpuint(sc_ladder_get_step_downs(ladder), ==, 2);
 }
 
+/* Who stands in, and for how long it is worth it to change to what is only a little better. */
+static void test_stand_in(void)
+{
+    g_autoptr(ScLadder) ladder = new_ladder(three_rungs);
+    gint64 now = 1;
+
+    g_assert_true(sc_ladder_choose(ladder, FALSE, now) == &best);
+    g_assert_true(sc_ladder_is_current(ladder, &best, NULL));
+    g_assert_true(sc_ladder_get_last_resort(ladder) == &last);
+    g_assert_false(sc_ladder_awaits_better(ladder, now));
+
+    fail(ladder, now);
+    g_assert_true(sc_ladder_choose(ladder, FALSE, now) == &second);
+    g_assert_false(sc_ladder_is_current(ladder, &best, NULL));
+    g_assert_true(sc_ladder_awaits_better(ladder, now));
+    now += SC_LADDER_BACKOFF;
+    g_assert_true(sc_ladder_choose(ladder, FALSE, now) == &best);
+    fail(ladder, now); /* it is set aside for twice as long */
+    g_assert_true(sc_ladder_choose(ladder, FALSE, now) == &second);
+    g_assert_false(sc_ladder_awaits_better(ladder, now));
+    g_assert_true(sc_ladder_awaits_better(ladder, now + SC_LADDER_BACKOFF));
+
+    fail(ladder, now);
+    g_assert_true(sc_ladder_choose(ladder, FALSE, now) == &last);
+    g_assert_null(sc_ladder_get_last_resort(ladder)); /* it is the one */
+}
+
 static guint n_messages;
 
 static GLogWriterOutput on_log(GLogLevelFlags level, const GLogField *fields, gsize n_fields,
@@ -220,6 +247,7 @@ int main(int argc, char **argv)
     g_test_add_func("/ladder/failing", test_failing);
     g_test_add_func("/ladder/idle", test_idle);
     g_test_add_func("/ladder/steps", test_steps);
+    g_test_add_func("/ladder/stand-in", test_stand_in);
     g_test_add_func("/ladder/reason", test_reason);
     return g_test_run();
 }
