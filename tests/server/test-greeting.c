@@ -2,6 +2,7 @@
 /* What a client that can show H.264 is shown before it can: one picture in MJPEG. */
 #include "tests/server/harness.h"
 
+#include <signal.h>
 #include <string.h>
 
 #define WIDTH 640
@@ -52,6 +53,48 @@ static void test_greeting(gconstpointer data)
     g_assert_cmpuint(count_lines(probe, "display "), ==, 1);
     g_assert_cmpuint(count_lines(probe, "frame number=100 "), ==, 1);
     g_assert_cmpuint(served->n_ready, ==, 2);
+}
+
+/* @picture with so much behind it that a client that has stopped cannot be sent all of it. */
+static ScPacket *make_huge(ScPacket *picture)
+{
+    GByteArray *bytes = g_bytes_unref_to_array(g_bytes_ref(sc_packet_get_data(picture)));
+    guint size = bytes->len;
+    g_autoptr(GBytes) huge = NULL;
+
+    g_byte_array_set_size(bytes, 8 * 1024 * 1024);
+    memset(bytes->data + size, 0, bytes->len - size);
+    huge = g_byte_array_free_to_bytes(bytes);
+    return sc_packet_new(huge, sc_packet_get_info(picture));
+}
+
+/* H.264 waits until the client has the picture, which is not sent again meanwhile. */
+static void test_greeting_undelivered(void)
+{
+    g_autoptr(GPtrArray) packets = harness_encode(SC_CODEC_H264, WIDTH, HEIGHT, 1, 1, 60);
+    g_autoptr(GPtrArray) pictures = harness_encode(SC_CODEC_MJPEG, WIDTH, HEIGHT, 100, 1, 60);
+    g_autoptr(ScPacket) huge = make_huge(g_ptr_array_index(pictures, 0));
+    g_autoptr(Harness) harness = harness_new("0", NULL);
+    ScOutboxCounts counts;
+    ProbeChild *probe;
+    Served *served;
+
+    harness->codecs = BOTH_CODECS;
+    probe = harness_probe(harness, NULL);
+    served = harness_wait_ready(harness, 0);
+    probe_signal(probe, SIGSTOP);
+    sc_viewer_send(served->viewer, huge);
+    harness_run(G_TIME_SPAN_SECOND);
+    g_assert_cmpuint(served->n_ready, ==, 1);
+    sc_viewer_get_counts(served->viewer, &counts);
+    g_assert_cmpuint(counts.flow.waiting, ==, 1);
+
+    probe_signal(probe, SIGCONT);
+    HARNESS_WAIT(served->n_ready == 2 && served->n_wants_key == 2);
+    sc_viewer_get_counts(served->viewer, &counts);
+    g_assert_cmpuint(counts.packets, ==, 1);
+    harness_send_all(served, packets);
+    probe_wait_frame(probe, 1, WIDTH, HEIGHT);
 }
 
 /* There is no picture for it. */
@@ -106,6 +149,7 @@ int main(int argc, char *argv[])
     harness_init(&argc, &argv);
     g_test_add_data_func("/greeting/canvas", NULL, test_greeting);
     g_test_add_data_func("/greeting/overlay", "--overlay", test_greeting);
+    g_test_add_func("/greeting/undelivered", test_greeting_undelivered);
     g_test_add_func("/greeting/without", test_greeting_without);
     g_test_add_data_func("/greeting/h264", GINT_TO_POINTER(SC_CODEC_H264), test_greeting_given_up);
     g_test_add_data_func("/greeting/mjpeg", GINT_TO_POINTER(SC_CODEC_MJPEG),
