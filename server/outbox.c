@@ -28,9 +28,10 @@
  * So that one is sent once more, when the client must have dealt with all others. */
 #define REPEAT_DELAY (G_TIME_SPAN_SECOND / 2)
 
-/* Of the picture that greets a client. How long to wait for it: the guest may show nothing, and
- * MJPEG may be what cannot be encoded here. */
-#define GREETING_TIMEOUT (G_TIME_SPAN_SECOND / 2)
+/* Of the picture that greets a client. How long to wait for it: the guest may show nothing, or
+ * something that cannot be made an MJPEG picture here. It is no use once H.264 would be shown as
+ * soon; the encoder needs 0.1 s at most up to 1920x1080, which includes its start. */
+#define GREETING_TIMEOUT (G_TIME_SPAN_SECOND / 4)
 
 /* From when it is in the client's socket until the client has shown it, which the end of its
  * stream would prevent: spice-gtk does that 30 ms after the picture was sent (MARGIN_MJPEG_FIRST in

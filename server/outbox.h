@@ -44,7 +44,7 @@ void sc_outbox_start(ScOutbox *outbox, ScCodec codec);
  * begins anew, as with SC_CODEC_MJPEG, for a single picture. Whoever sends another one loses it,
  * and is told that the client is congested. greeted follows unless something else begins: when the
  * client has had time to show it (it must be in the client's socket for that, so what comes next
- * waits as long as the network takes for one such picture), or after half a second without one. */
+ * waits as long as the network takes for one such picture), or after 250 ms without one. */
 void sc_outbox_greet(ScOutbox *outbox);
 
 /* It is gone. At first there is none either. */

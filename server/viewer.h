@@ -34,8 +34,8 @@ typedef struct {
      * mind, as it does when it was greeted: of a client that can decode something better but takes
      * long to begin (spice-gtk makes a decoder then), SC_CODEC_MJPEG is wanted first, for a single
      * picture, which it shows at once and keeps until it is ready for more. What it really wants
-     * comes about 0.1 s later, plus the time that the network takes for that picture, or after half
-     * a second without one. Nothing is sent before this. wants_key follows. */
+     * comes about 0.1 s later, plus the time that the network takes for that picture, or after a
+     * quarter of a second without one. Nothing is sent before this. wants_key follows. */
     void (*ready)(ScViewer *viewer, ScCodec codec, gpointer data);
 
     /* It has lost packets and caught up again, or never had one: needs a key frame. Not asked again
