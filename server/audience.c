@@ -406,6 +406,11 @@ void sc_audience_set_codecs(ScAudience *audience, guint codecs)
     }
 }
 
+guint sc_audience_get_codecs(const ScAudience *audience)
+{
+    return audience->codecs;
+}
+
 void sc_audience_set_password(ScAudience *audience, const char *password, gint64 expires)
 {
     g_return_if_fail(audience->password != NULL);

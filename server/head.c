@@ -209,7 +209,7 @@ static void update_watched(ScHead *head)
     sc_source_set_watched(head->source, open_viewers > 0);
 }
 
-void sc_head_set_viewers(ScHead *head, ScCodec codec, guint viewers, guint open_viewers)
+gboolean sc_head_set_viewers(ScHead *head, ScCodec codec, guint viewers, guint open_viewers)
 {
     g_autoptr(GError) error = NULL;
 
@@ -217,7 +217,7 @@ void sc_head_set_viewers(ScHead *head, ScCodec codec, guint viewers, guint open_
         head->streams[codec] = new_stream(head, codec, &error);
         if (head->streams[codec] == NULL) {
             g_warning("%s cannot be encoded: %s", sc_codec_name(codec), error->message);
-            return;
+            return FALSE;
         }
     }
     head->open_viewers[codec] = open_viewers;
@@ -226,6 +226,7 @@ void sc_head_set_viewers(ScHead *head, ScCodec codec, guint viewers, guint open_
     if (head->streams[codec] != NULL) {
         sc_stream_set_viewers(head->streams[codec], viewers, open_viewers);
     }
+    return TRUE;
 }
 
 void sc_head_request_key(ScHead *head, ScCodec codec)

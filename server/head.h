@@ -50,8 +50,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScHead, sc_head_free)
 /* Connects to the source. Once. */
 gboolean sc_head_start(ScHead *head, GError **error);
 
-/* See sc_stream_set_viewers(). */
-void sc_head_set_viewers(ScHead *head, ScCodec codec, guint viewers, guint open_viewers);
+/* See sc_stream_set_viewers(). FALSE, with a warning: no element for @codec is installed. */
+gboolean sc_head_set_viewers(ScHead *head, ScCodec codec, guint viewers, guint open_viewers);
 void sc_head_request_key(ScHead *head, ScCodec codec);
 
 /* For input. The source stays the head's. */

@@ -82,6 +82,7 @@ struct ScListener {
     ScPace pace;
     ScRetries *retries; /* of those who do not know the password yet */
     ScTimer *pace_timer;
+    ScRefusals *refusals;
 };
 
 static void connection_enqueue(Connection *connection, GQueue *queue)
@@ -332,6 +333,7 @@ static void start_relay(Connection *connection, GIOStream *stream)
         .peer = connection->peer,
         .is_open = connection->listener->is_open,
         .sasl = connection->listener->sasl,
+        .refusals = connection->listener->refusals,
     };
 
     connection->relay = sc_relay_new(&config, &relay_listener, connection);
@@ -347,7 +349,7 @@ static void on_handshake(GIOStream *tls, const GError *error, gpointer data)
         start_relay(connection, tls);
         return;
     }
-    g_debug("closing a connection of %s: TLS: %s", connection->peer, error->message);
+    sc_refusals_add(listener->refusals, connection->peer, error);
     connection_free(connection);
     update_deadline(listener);
 }
@@ -466,6 +468,7 @@ ScListener *sc_listener_new(const ScListenerConfig *config, ScListenerFunc func,
     listener->pause_timer = sc_timer_new(on_pause_over, listener);
     listener->pace_timer = sc_timer_new(on_pace, listener);
     listener->retries = sc_retries_new();
+    listener->refusals = sc_refusals_new();
     listener->tls.is_tls = TRUE;
     if (config->tls_address != NULL) {
         g_autoptr(GTlsCertificate) certificate =
@@ -505,6 +508,7 @@ void sc_listener_free(ScListener *listener)
     sc_timer_free(listener->pause_timer);
     sc_timer_free(listener->pace_timer);
     sc_retries_free(listener->retries);
+    sc_refusals_free(listener->refusals);
     g_free(listener);
 }
 

@@ -28,6 +28,16 @@
  * So that one is sent once more, when the client must have dealt with all others. */
 #define REPEAT_DELAY (G_TIME_SPAN_SECOND / 2)
 
+/* Of the picture that greets a client. How long to wait for it: the guest may show nothing, or
+ * something that cannot be made an MJPEG picture here. It is no use once H.264 would be shown as
+ * soon; the encoder needs 0.1 s at most up to 1920x1080, which includes its start. */
+#define GREETING_TIMEOUT (G_TIME_SPAN_SECOND / 4)
+
+/* From when it is in the client's socket until the client has shown it, which the end of its
+ * stream would prevent: spice-gtk does that 30 ms after the picture was sent (MARGIN_MJPEG_FIRST in
+ * server/spice-compat.c), the rest is for clients that are busy starting. */
+#define GREETING_SHOWN (60 * G_TIME_SPAN_MILLISECOND)
+
 struct ScOutbox {
     ScOutboxListener listener;
     gpointer data;
@@ -46,6 +56,10 @@ struct ScOutbox {
 
     ScPacket *repeat; /* SC_CODEC_MJPEG: the last picture, until it was sent twice */
     ScTimer *repeat_timer;
+
+    gboolean greets; /* with a single picture; and it is no longer awaited but on its way */
+    gboolean greeting_sent;
+    ScTimer *greeting_timer;
 
     guint64 packets, bytes, key_frames, dropped;
 };
@@ -119,7 +133,7 @@ static void watch_stall(ScOutbox *outbox)
 static void set_repeat(ScOutbox *outbox, ScPacket *packet)
 {
     g_clear_pointer(&outbox->repeat, sc_packet_unref);
-    if (packet != NULL && outbox->codec == SC_CODEC_MJPEG) {
+    if (packet != NULL && outbox->codec == SC_CODEC_MJPEG && !outbox->greets) {
         outbox->repeat = sc_packet_ref(packet);
         sc_timer_set_after(outbox->repeat_timer, REPEAT_DELAY);
     }
@@ -135,6 +149,13 @@ static void on_repeat(gpointer data)
     }
 }
 
+static void on_greeted(gpointer data)
+{
+    ScOutbox *outbox = data;
+
+    outbox->listener.greeted(outbox->data);
+}
+
 ScOutbox *sc_outbox_new(ScStreamDevice *device, const ScOutboxListener *listener, gpointer data)
 {
     ScOutbox *outbox = g_new0(ScOutbox, 1);
@@ -145,6 +166,7 @@ ScOutbox *sc_outbox_new(ScStreamDevice *device, const ScOutboxListener *listener
     outbox->key_timer = sc_timer_new(on_key_due, outbox);
     outbox->stall_timer = sc_timer_new(on_stall, outbox);
     outbox->repeat_timer = sc_timer_new(on_repeat, outbox);
+    outbox->greeting_timer = sc_timer_new(on_greeted, outbox);
     return outbox;
 }
 
@@ -156,6 +178,7 @@ void sc_outbox_free(ScOutbox *outbox)
     sc_timer_free(outbox->key_timer);
     sc_timer_free(outbox->stall_timer);
     sc_timer_free(outbox->repeat_timer);
+    sc_timer_free(outbox->greeting_timer);
     sc_packet_unref(outbox->repeat);
     g_free(outbox);
 }
@@ -165,6 +188,9 @@ void sc_outbox_stop(ScOutbox *outbox)
     outbox->dropped += sc_stream_device_clear(outbox->device);
     set_repeat(outbox, NULL);
     sc_timer_cancel(outbox->key_timer);
+    sc_timer_cancel(outbox->greeting_timer);
+    outbox->greets = FALSE;
+    outbox->greeting_sent = FALSE;
     outbox->was_congested = FALSE;
     outbox->key_time = 0;
     outbox->started = FALSE;
@@ -176,6 +202,21 @@ void sc_outbox_start(ScOutbox *outbox, ScCodec codec)
     outbox->started = TRUE;
     outbox->codec = codec;
     lose_packets(outbox);
+}
+
+void sc_outbox_greet(ScOutbox *outbox)
+{
+    sc_outbox_start(outbox, SC_CODEC_MJPEG);
+    outbox->greets = TRUE;
+    sc_timer_set_after(outbox->greeting_timer, GREETING_TIMEOUT);
+}
+
+void sc_outbox_note_delivered(ScOutbox *outbox)
+{
+    /* Once: what was on its way when the greeting began is none of it. */
+    if (outbox->greeting_sent && get_queued(outbox) == 0) {
+        sc_timer_set_after(outbox->greeting_timer, GREETING_SHOWN);
+    }
 }
 
 void sc_outbox_note_taken(ScOutbox *outbox, ScPacket *packet)
@@ -201,7 +242,7 @@ static gboolean is_full(const ScOutbox *outbox)
 gboolean sc_outbox_is_congested(const ScOutbox *outbox)
 {
     return get_queued(outbox) >= ENOUGH_QUEUED_PACKETS || is_full(outbox) ||
-           (outbox->needs_key && !outbox->key_asked);
+           (outbox->needs_key && !outbox->key_asked) || outbox->greeting_sent;
 }
 
 gboolean sc_outbox_needs_key(const ScOutbox *outbox)
@@ -211,13 +252,16 @@ gboolean sc_outbox_needs_key(const ScOutbox *outbox)
 
 gboolean sc_outbox_is_current(const ScOutbox *outbox)
 {
-    return outbox->started && !outbox->needs_key && !is_full(outbox);
+    return outbox->started && !outbox->needs_key && !outbox->greeting_sent && !is_full(outbox);
 }
 
 void sc_outbox_send(ScOutbox *outbox, ScPacket *packet)
 {
     const ScPacketInfo *info = sc_packet_get_info(packet);
 
+    if (outbox->greeting_sent) {
+        return; /* it is not lost, nobody has asked for it */
+    }
     if (!outbox->started || info->codec != outbox->codec || (outbox->needs_key && !info->is_key)) {
         outbox->dropped++;
         return;
@@ -229,6 +273,10 @@ void sc_outbox_send(ScOutbox *outbox, ScPacket *packet)
         }
         set_repeat(outbox, packet);
         watch_stall(outbox);
+        if (outbox->greets) {
+            outbox->greeting_sent = TRUE;
+            sc_timer_cancel(outbox->greeting_timer);
+        }
     } else {
         outbox->dropped++;
         if (!outbox->needs_key) {

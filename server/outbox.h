@@ -24,6 +24,10 @@ typedef struct {
     /* Was congested and is no longer. After wants_key if that is due too. */
     void (*has_room)(gpointer data);
 
+    /* The client has seen the picture of sc_outbox_greet(), or there is none to be had:
+     * sc_outbox_start() is due. */
+    void (*greeted)(gpointer data);
+
     /* The client has taken nothing for a minute though something waits. */
     void (*stalled)(gpointer data);
 } ScOutboxListener;
@@ -36,6 +40,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScOutbox, sc_outbox_free)
 /* There is a client that wants @codec: begins anew, without what waited. wants_key follows. */
 void sc_outbox_start(ScOutbox *outbox, ScCodec codec);
 
+/* There is a client that shall see the current picture before it can show what it will watch:
+ * begins anew, as with SC_CODEC_MJPEG, for a single picture. Whoever sends another one loses it,
+ * and is told that the client is congested. greeted follows unless something else begins: when the
+ * client has had time to show it (it must be in the client's socket for that, so what comes next
+ * waits as long as the network takes for one such picture), or after 250 ms without one. */
+void sc_outbox_greet(ScOutbox *outbox);
+
 /* It is gone. At first there is none either. */
 void sc_outbox_stop(ScOutbox *outbox);
 
@@ -44,6 +55,7 @@ void sc_outbox_send(ScOutbox *outbox, ScPacket *packet);
 
 /* The device's listener: to be called from there. */
 void sc_outbox_note_taken(ScOutbox *outbox, ScPacket *packet);
+void sc_outbox_note_delivered(ScOutbox *outbox);
 
 /* The client waits for no key frame, and what is sent now is queued. */
 gboolean sc_outbox_is_current(const ScOutbox *outbox);

@@ -45,6 +45,7 @@ struct ScRelay {
     GIOStream *stream;
     GSocket *socket;
     char *peer;
+    ScRefusals *refusals;
     gboolean is_open_to_all;
     gboolean has_sasl;
     gboolean has_tls;
@@ -119,9 +120,12 @@ static void close_all(ScRelay *relay)
 
 static void break_off(ScRelay *relay, const GError *error)
 {
-    /* Before the link message it was no viewer, but whoever looks at open ports. */
-    g_log(G_LOG_DOMAIN, relay->is_linked ? G_LOG_LEVEL_MESSAGE : G_LOG_LEVEL_DEBUG,
-          "viewer %s: connection closed: %s", relay->peer, error->message);
+    if (relay->is_linked) {
+        g_log(G_LOG_DOMAIN, G_LOG_LEVEL_MESSAGE, "viewer %s: connection closed: %s", relay->peer,
+              error->message);
+    } else {
+        sc_refusals_add(relay->refusals, relay->peer, error);
+    }
     relay->is_broken = TRUE;
 }
 
@@ -467,6 +471,7 @@ ScRelay *sc_relay_new(const ScRelayConfig *config, const ScRelayListener *listen
     relay->stream = g_object_ref(config->stream);
     relay->socket = g_object_ref(config->socket);
     relay->peer = g_strdup(config->peer);
+    relay->refusals = config->refusals;
     relay->is_open_to_all = config->is_open;
     relay->has_sasl = config->sasl;
     relay->has_tls = G_IS_TLS_CONNECTION(config->stream);

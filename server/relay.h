@@ -15,6 +15,8 @@
  */
 #pragma once
 
+#include "server/refusals.h"
+
 #include <gio/gio.h>
 
 G_BEGIN_DECLS
@@ -32,11 +34,12 @@ typedef struct {
 } ScRelayListener;
 
 typedef struct {
-    GIOStream *stream; /* pollable; referenced, and closed at the end */
-    GSocket *socket;   /* below it; referenced, and closed at the end */
-    const char *peer;  /* for logs; copied */
-    gboolean is_open;  /* clients need no password: see server/websocket.h */
-    gboolean sasl;     /* see server/guard.h */
+    GIOStream *stream;    /* pollable; referenced, and closed at the end */
+    GSocket *socket;      /* below it; referenced, and closed at the end */
+    const char *peer;     /* for logs; copied */
+    gboolean is_open;     /* clients need no password: see server/websocket.h */
+    gboolean sasl;        /* see server/guard.h */
+    ScRefusals *refusals; /* told of nonsense before the link message; must outlive the relay */
 } ScRelayConfig;
 
 /* Both members of @listener are mandatory; it is copied. */

@@ -27,7 +27,10 @@ static void on_demand(ScCodec codec, guint viewers, guint open_viewers, gpointer
 {
     ScServer *server = data;
 
-    sc_head_set_viewers(server->head, codec, viewers, open_viewers);
+    if (!sc_head_set_viewers(server->head, codec, viewers, open_viewers)) {
+        sc_audience_set_codecs(server->audience,
+                               sc_audience_get_codecs(server->audience) & ~(1u << codec));
+    }
 }
 
 static void on_wants_key(ScCodec codec, gpointer data)

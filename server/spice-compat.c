@@ -17,7 +17,8 @@
  * at usual frame rates all are a little late, which is just right.)
  * MJPEG: spice-gtk throws away what is late (mjpeg_decoder_queue_frame), so it must allow for
  * the time a picture takes on the network. The first one is awaited, and comes again if nothing
- * follows (server/outbox.c): it is late on slow networks, and early on all others.
+ * follows, or makes room for H.264 (server/outbox.c): it is late on slow networks, and early on all
+ * others.
  */
 #define MARGIN_H264 5
 #define MARGIN_MJPEG 100

@@ -288,6 +288,7 @@ static void note_delivered(ScStreamDevice *device)
     device->flow.delay += MIN(now - item->time, SC_RATE_STALL);
     device->delivered_at = now;
     sc_packet_unref(item->packet);
+    device->listener.delivered(device->data);
 }
 
 /* Tells the library that there is something to read. */

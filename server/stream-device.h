@@ -29,6 +29,9 @@ typedef struct {
     /* The library has taken all of @packet. Called from inside libspice-server, possibly from
      * inside a function of this header: call neither. */
     void (*taken)(ScPacket *packet, gpointer data);
+
+    /* It has got rid of it: what was taken last is in the client's socket. Called as taken is. */
+    void (*delivered)(gpointer data);
 } ScStreamDeviceListener;
 
 /* Adds the device to @server, closed. @listener is copied. */

@@ -60,6 +60,7 @@ struct ScViewer {
     guint codecs;        /* there are, and */
     guint client_codecs; /* can be decoded; bits 1 << ScCodec */
     gboolean ready;
+    gboolean greeted; /* this display, or it needs no greeting */
     ScCodec codec;
 
     ScPointerMode pointer_mode;
@@ -150,14 +151,28 @@ static void on_stalled(gpointer data)
     tell_closed(viewer);
 }
 
+/* For all but MJPEG, spice-gtk makes a decoder of GStreamer's when the stream begins, which takes
+ * it tenths of a second. What MJPEG has drawn stays meanwhile: it is all one surface. */
+static gboolean needs_greeting(const ScViewer *viewer, guint usable)
+{
+    return !viewer->greeted && (usable & 1u << SC_CODEC_MJPEG) != 0 &&
+           usable != 1u << SC_CODEC_MJPEG;
+}
+
 static void choose_codec(ScViewer *viewer)
 {
     guint usable = viewer->client_codecs & viewer->codecs;
 
     viewer->ready = usable != 0;
     if (viewer->ready) {
-        viewer->codec = (ScCodec)g_bit_nth_lsf(usable, -1);
-        sc_outbox_start(viewer->outbox, viewer->codec);
+        if (needs_greeting(viewer, usable)) {
+            viewer->codec = SC_CODEC_MJPEG;
+            sc_outbox_greet(viewer->outbox);
+        } else {
+            viewer->codec = (ScCodec)g_bit_nth_lsf(usable, -1);
+            sc_outbox_start(viewer->outbox, viewer->codec);
+        }
+        viewer->greeted = TRUE;
         add_news(viewer, NEWS_READY);
         return;
     }
@@ -171,11 +186,17 @@ static void choose_codec(ScViewer *viewer)
     }
 }
 
+static void on_greeted(gpointer data)
+{
+    choose_codec(data);
+}
+
 static void on_codecs(guint codecs, gpointer data)
 {
     ScViewer *viewer = data;
 
     viewer->client_codecs = codecs;
+    viewer->greeted = FALSE;
     choose_codec(viewer);
 }
 
@@ -192,6 +213,11 @@ void sc_viewer_set_codecs(ScViewer *viewer, guint codecs)
 static void on_taken(ScPacket *packet, gpointer data)
 {
     sc_outbox_note_taken(((ScViewer *)data)->outbox, packet);
+}
+
+static void on_delivered(gpointer data)
+{
+    sc_outbox_note_delivered(((ScViewer *)data)->outbox);
 }
 
 static void on_key(guint scancode, gboolean pressed, gpointer data)
@@ -375,10 +401,12 @@ static gboolean set_up_devices(ScViewer *viewer, GError **error)
     static const ScStreamDeviceListener device_listener = {
         .codecs = on_codecs,
         .taken = on_taken,
+        .delivered = on_delivered,
     };
     static const ScOutboxListener outbox_listener = {
         .wants_key = on_wants_key,
         .has_room = on_has_room,
+        .greeted = on_greeted,
         .stalled = on_stalled,
     };
 

@@ -31,7 +31,11 @@ typedef struct {
     void (*joined)(ScViewer *viewer, gpointer data);
 
     /* The client's display is connected and wants @codec from now on; also when it changes its
-     * mind. Nothing is sent before this. wants_key follows. */
+     * mind, as it does when it was greeted: of a client that can decode something better but takes
+     * long to begin (spice-gtk makes a decoder then), SC_CODEC_MJPEG is wanted first, for a single
+     * picture, which it shows at once and keeps until it is ready for more. What it really wants
+     * comes about 0.1 s later, plus the time that the network takes for that picture, or after a
+     * quarter of a second without one. Nothing is sent before this. wants_key follows. */
     void (*ready)(ScViewer *viewer, ScCodec codec, gpointer data);
 
     /* It has lost packets and caught up again, or never had one: needs a key frame. Not asked again
@@ -70,9 +74,8 @@ ScViewer *sc_viewer_new(const ScViewerConfig *config, const ScViewerListener *li
                         gpointer data, GError **error);
 
 /* What packets there will be of, bits 1 << ScCodec; of these the first that the client can decode
- * is sent. 0: not known yet. H.264 and MJPEG at first. A client that can decode none is
- * disconnected.
- */
+ * is sent, after a greeting if MJPEG is among them, too. 0: not known yet. H.264 and MJPEG at
+ * first. A client that can decode none is disconnected. */
 void sc_viewer_set_codecs(ScViewer *viewer, guint codecs);
 
 /* Disconnects the client. NULL is ignored. */

@@ -100,12 +100,13 @@ class Bench:
         return self.host.find_all(r"^done (\d+) (\d+) (\d+)$", since)
 
     def stop(self):
-        """The statistics of the daemon's whole life."""
+        """The statistics of the daemon's whole life; H.264's, which come before MJPEG's of the
+        greeting."""
         self.client.stop()
         self.scancast.stop()
         self.host.stop()
         lines = self.scancast.find_all(r"^stats: (.*)$")
-        return dict(re.findall(r"(\w+)=(\"[^\"]*\"|\S+)", lines[-1].group(1)))
+        return dict(reversed(re.findall(r"(\w+)=(\"[^\"]*\"|\S+)", lines[-1].group(1))))
 
 
 def bench_latency(folder, path, *client_arguments):
@@ -208,6 +209,7 @@ def bench_idle(folder):
 def bench_memory(folder):
     bench = Bench(folder, "1920x1080")
     bench.run(WARM_UP)
+    time.sleep(6)  # the encoder that made the greeting is let go
     ours = resident_mib(bench.scancast.pid)
     bench.stop()
     pipeline = (

@@ -14,7 +14,8 @@ typedef struct {
     gint64 time;
 } Arrival;
 
-static void report_frame(Probe *probe, guint32 number, int width, int height, gint64 time)
+static void report_frame(Probe *probe, const char *path, guint32 number, int width, int height,
+                         gint64 time)
 {
     char suffix[48] = "";
 
@@ -22,7 +23,7 @@ static void report_frame(Probe *probe, guint32 number, int width, int height, gi
         g_snprintf(suffix, sizeof suffix, " time=%" G_GINT64_FORMAT, time);
     }
     probe_print("frame number=%u count=%d width=%d height=%d path=%s%s", number,
-                probe->n_frames + 1, width, height, probe->overlay ? "overlay" : "canvas", suffix);
+                probe->n_frames + 1, width, height, path, suffix);
     probe_count_frame(probe);
 }
 
@@ -50,7 +51,7 @@ static void on_invalidate(SpiceDisplayChannel *display, int x, int y, int width,
     if (probe->pixels != NULL) {
         guint32 number = pattern_read(probe->pixels, probe->stride, probe->width, probe->height);
 
-        report_frame(probe, number, probe->width, probe->height, now);
+        report_frame(probe, "canvas", number, probe->width, probe->height, now);
     }
 }
 
@@ -74,7 +75,7 @@ static gboolean on_arrival(gpointer data)
                                       GST_VIDEO_FRAME_PLANE_STRIDE(&frame, 0), width, height);
 
         gst_video_frame_unmap(&frame);
-        report_frame(probe, number, width, height, arrival->time);
+        report_frame(probe, "overlay", number, width, height, arrival->time);
     }
     g_clear_pointer(&probe->sample, gst_sample_unref);
     probe->sample = arrival->sample;
@@ -186,11 +187,12 @@ gboolean probe_save(Probe *probe, const char *path)
     GstVideoFrame frame;
     gboolean saved;
 
-    if (!probe->overlay) {
+    /* An overlay covers the canvas as soon as it shows something. */
+    if (probe->sample == NULL) {
         return probe->pixels != NULL && write_ppm(path, (const guint8 *)probe->pixels,
                                                   probe->stride, probe->width, probe->height);
     }
-    if (probe->sample == NULL || !map_sample(probe->sample, &frame)) {
+    if (!map_sample(probe->sample, &frame)) {
         return FALSE;
     }
     saved = write_ppm(path, GST_VIDEO_FRAME_PLANE_DATA(&frame, 0),

@@ -220,6 +220,7 @@ class Tls(LinkCase):
                 except OSError:
                     pass
                 assert_closed(connection)
+        scancast.wait_for(r"connection \S+: closed, no viewer: ")
         client.wait_for(r"^frame ", client.mark())
         self.assertEqual(scancast.stop(), 0)
 

@@ -115,6 +115,10 @@ class Endings(Case):
         for garbage in (b"GET / HTTP/1.1\r\n\r\n" * 100, b"\0" * 100000, b"REDQ" + b"\xff" * 64, b""):
             with socket.create_connection((host, int(port)), timeout=10) as connection:
                 connection.sendall(garbage)
+        scancast.wait_for(r"connection \S+: closed, no viewer: ")
+        for _ in range(200):  # of which the log says little
+            with socket.create_connection((host, int(port)), timeout=10) as connection:
+                connection.sendall(b"\0" * 100)
         for target in ("main", "display", "inputs", "cursor"):
             other = self.start_client(scancast)
             other.wait_for(r"^frame ")
@@ -124,6 +128,9 @@ class Endings(Case):
         client.wait_for(r"^frame number=\d+ ", since)
         self.assertTrue(scancast.is_running())
         self.assertEqual(scancast.stop(), 0)
+        self.assertLess(len(scancast.find_all(r": closed, no viewer: ")), 10)
+        more = scancast.find_all(r"(\d+) more connection\(s\) closed")
+        self.assertGreater(sum(int(match.group(1)) for match in more), 100)
 
     def test_migration_messages_harm_nobody(self):
         """libspice-server would end the process at most of these."""

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 import time
 
 from harness import BUILD, PATIENCE, Case, main
@@ -43,8 +44,13 @@ def wait_until(condition, patience=PATIENCE):
 
 
 class ViewersCase(Case):
+    def wait_for_stream(self, client, *arguments):
+        """Until it is past its greeting, an MJPEG picture, and shows what it keeps."""
+        client.wait_for(r"^frame " if "--no-h264" in arguments else r"^decoded ")
+
     def watch(self, scancast, *arguments, frames=3):
         client = self.start_client(scancast, "--latency", *arguments)
+        self.wait_for_stream(client, *arguments)
         client.wait_for(rf"^frame number=\d+ count={frames} ")
         return client
 
@@ -53,7 +59,7 @@ class ViewersCase(Case):
         link = Throttle(scancast.address)
         self.addCleanup(link.close)
         client = self.start_client(link, "--latency", *arguments)
-        client.wait_for(r"^frame ")
+        self.wait_for_stream(client, *arguments)
         return client, link
 
     def knock(self, scancast):
@@ -157,7 +163,7 @@ class Encoders(ViewersCase):
         self.assertEqual(self.count(scancast), 0)
         threads = count_threads(scancast.pid)
         clients = [self.watch(scancast) for _ in range(3)]
-        self.assertEqual(self.count(scancast), 1)
+        wait_until(lambda: self.count(scancast) == 1)  # the other one made greetings
         other = self.watch(scancast, "--no-h264")
         self.assertEqual(self.count(scancast), 2)
         other.send("quit")
@@ -174,6 +180,30 @@ class Encoders(ViewersCase):
             client = self.watch(scancast, *arguments)
             self.check_picture(client, size=SIZE)
         self.assertEqual(scancast.stop(), 0)
+
+    def test_without_an_encoder_for_mjpeg(self):
+        """Nobody is greeted, nobody waits for it, and one warning is enough."""
+        scancast = self.start_scancast(f"pattern:{SIZE}@20", env=self.hide_plugin("jpeg"))
+        for _ in range(2):
+            self.watch(scancast)
+        other = self.start_client(scancast, "--no-h264")
+        scancast.wait_for(r"viewer \S+: cannot show H.264")
+        other.wait_for(r"^closed|^error")
+        self.assertEqual(len(scancast.find_all(r"MJPEG cannot be encoded")), 1)
+        self.assertEqual(len(scancast.find_all(r"shows MJPEG")), 1)
+
+    def hide_plugin(self, name):
+        """Environment for a program that finds all of GStreamer's plugins but this one."""
+        command = ["pkg-config", "--variable=pluginsdir", "gstreamer-1.0"]
+        folder = subprocess.check_output(command, text=True).strip()
+        os.mkdir(self.path("plugins"))
+        for file in os.listdir(folder):
+            if file.endswith(".so") and file != f"libgst{name}.so":
+                os.symlink(os.path.join(folder, file), self.path(f"plugins/{file}"))
+        return {
+            "GST_PLUGIN_SYSTEM_PATH_1_0": self.path("plugins"),
+            "GST_REGISTRY_1_0": self.path("registry.bin"),
+        }
 
 
 class Return(ViewersCase):

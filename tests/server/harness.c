@@ -117,6 +117,7 @@ static void on_connection(int fd, guint32 connection_id, const char *peer, gpoin
         served->input = g_string_new(NULL);
         served->viewer = sc_viewer_new(&harness->config, &viewer_listener, served, &error);
         g_assert_no_error(error);
+        sc_viewer_set_codecs(served->viewer, harness->codecs);
         g_ptr_array_add(harness->served, served);
     }
     sc_viewer_add_connection(served->viewer, fd, peer, &error);
@@ -167,6 +168,7 @@ Harness *harness_new(const char *address, const char *password)
     g_autoptr(GError) error = NULL;
 
     harness->config = (ScViewerConfig){ .name = "harness", .password = password };
+    harness->codecs = 1u << SC_CODEC_H264;
     harness->served = g_ptr_array_new_with_free_func(served_free);
     harness->probes = g_ptr_array_new_with_free_func(probe_child_free);
     harness->directory = g_dir_make_tmp("scancast-XXXXXX", &error);
@@ -225,6 +227,14 @@ Served *harness_wait_ready(Harness *harness, guint index)
 
     HARNESS_WAIT(served->n_ready > 0 && served->n_wants_key > 0);
     return served;
+}
+
+void harness_send_all(Served *served, GPtrArray *packets)
+{
+    for (guint i = 0; i < packets->len; i++) {
+        HARNESS_WAIT(!sc_viewer_is_congested(served->viewer));
+        sc_viewer_send(served->viewer, g_ptr_array_index(packets, i));
+    }
 }
 
 static GstElement *make_pipeline(ScCodec codec, int width, int height, guint key_interval)
@@ -377,6 +387,17 @@ const char *probe_wait(ProbeChild *probe, const char *prefix)
 
     HARNESS_WAIT((line = find_line(probe, prefix)) != NULL);
     return line;
+}
+
+void probe_wait_frame(ProbeChild *probe, guint number, int width, int height)
+{
+    const char *line;
+
+    do {
+        line = probe_wait(probe, "frame ");
+    } while (probe_get(line, "number") != number);
+    g_assert_cmpint(probe_get(line, "width"), ==, width);
+    g_assert_cmpint(probe_get(line, "height"), ==, height);
 }
 
 static gboolean has_inputs(const ProbeChild *probe)

@@ -26,6 +26,7 @@ typedef struct {
 struct Harness {
     ScListener *listener;
     ScViewerConfig config;
+    guint codecs;      /* of viewers to come, see sc_viewer_set_codecs() */
     GPtrArray *served; /* of Served, in the order they came */
     GPtrArray *probes;
     char *directory;
@@ -34,7 +35,8 @@ struct Harness {
 /* g_test_init() and gst_init(). Lets libspice-server warn, as it does of connections that break. */
 void harness_init(int *argc, char ***argv);
 
-/* @address NULL: a unix socket of its own. @password may be NULL. */
+/* @address NULL: a unix socket of its own. @password may be NULL. Viewers are sent H.264 alone, and
+ * so need no greeting, unless the test sets other codecs before it starts a client. */
 Harness *harness_new(const char *address, const char *password);
 void harness_free(Harness *harness);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Harness, harness_free)
@@ -43,6 +45,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Harness, harness_free)
 Served *harness_wait_viewer(Harness *harness, guint index);
 Served *harness_wait_ready(Harness *harness, guint index);
 void harness_free_viewer(Served *served);
+
+/* All of @packets (of ScPacket), each when the viewer has room for it. */
+void harness_send_all(Served *served, GPtrArray *packets);
 
 /* Runs the main loop until @condition. */
 #define HARNESS_WAIT(condition)                                                                    \
@@ -77,6 +82,8 @@ typedef struct {
 ProbeChild *harness_probe(Harness *harness, const char *const *options);
 /* The next line, from where the last wait ended, that begins with @prefix. */
 const char *probe_wait(ProbeChild *probe, const char *prefix);
+/* Waits for the picture of frame @number at this size. */
+void probe_wait_frame(ProbeChild *probe, guint number, int width, int height);
 /* What it is told to type will arrive. Does not move where probe_wait() goes on. */
 void probe_wait_inputs(ProbeChild *probe);
 /* The value of "key=" in @line, as a number; -1 if it has none. */

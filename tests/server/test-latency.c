@@ -65,11 +65,15 @@ static void test_latency(gconstpointer data)
     g_autoptr(GArray) times = g_array_new(FALSE, FALSE, sizeof(gint64));
     Run run = { pushed, n_frames, n_warm_up, times, 0 };
     g_autoptr(Harness) harness = harness_new("0", NULL);
-    ProbeChild *probe = harness_probe(harness, test->options);
-    Served *served = harness_wait_ready(harness, 0);
-    gint64 start = g_get_monotonic_time();
+    ProbeChild *probe;
+    Served *served;
+    gint64 start;
     ScOutboxCounts counts;
 
+    harness->codecs = 1u << test->codec;
+    probe = harness_probe(harness, test->options);
+    served = harness_wait_ready(harness, 0);
+    start = g_get_monotonic_time();
     g_assert_cmpint(served->codec, ==, test->codec);
     for (guint i = 0; i < n_frames; i++) {
         while (i > run.number + MAX_ON_THE_WAY) {

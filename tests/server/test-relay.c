@@ -16,6 +16,7 @@
 typedef struct {
     int first_fd; /* the next free one before the test */
     ScRelay *relay;
+    ScRefusals *refusals;
     int client, server;
     guint32 connection_id;
     guint n_linked, n_ended;
@@ -84,6 +85,7 @@ static void set_up(Fixture *fixture, gconstpointer data)
         .socket = socket,
         .peer = "a test",
         .is_open = TRUE,
+        .refusals = fixture->refusals = sc_refusals_new(),
     };
     fixture->relay = sc_relay_new(&config, &listener, fixture);
 }
@@ -99,6 +101,7 @@ static void close_end(int *fd)
 static void tear_down(Fixture *fixture, gconstpointer data)
 {
     sc_relay_free(fixture->relay);
+    sc_refusals_free(fixture->refusals);
     close_end(&fixture->client);
     close_end(&fixture->server);
     g_assert_cmpint(get_next_fd(), ==, fixture->first_fd);
@@ -247,9 +250,27 @@ static void test_forbidden_in_a_row(Fixture *fixture, gconstpointer data)
 
 static void test_garbage(Fixture *fixture, gconstpointer data)
 {
+    g_test_expect_message("scancast-server", G_LOG_LEVEL_MESSAGE, "connection a test: closed*");
     send_all(fixture->client, "SSH-2.0-x\r\n", 11);
     WAIT(fixture, fixture->n_ended == 1);
     g_assert_cmpuint(fixture->n_linked, ==, 0);
+    g_test_assert_expected_messages();
+}
+
+/* The log tells of one, and then how many there were. */
+static void test_refusals(void)
+{
+    g_autoptr(ScRefusals) refusals = sc_refusals_new();
+    g_autoptr(GError) error = g_error_new_literal(G_IO_ERROR, G_IO_ERROR_FAILED, "nonsense");
+
+    g_test_expect_message("scancast-server", G_LOG_LEVEL_MESSAGE, "*192.0.2.1:7: *nonsense");
+    for (guint i = 0; i < 1000; i++) {
+        sc_refusals_add(refusals, "192.0.2.1:7", error);
+    }
+    g_test_assert_expected_messages();
+    g_test_expect_message("scancast-server", G_LOG_LEVEL_MESSAGE, "999 more *");
+    g_clear_pointer(&refusals, sc_refusals_free);
+    g_test_assert_expected_messages();
 }
 
 /* A client's frame, masked. */
@@ -557,6 +578,7 @@ int main(int argc, char *argv[])
     ADD("forbidden", test_forbidden);
     ADD("forbidden-in-a-row", test_forbidden_in_a_row);
     ADD("garbage", test_garbage);
+    g_test_add_func("/relay/refusals", test_refusals);
     ADD("websocket", test_websocket);
     g_test_add("/relay/websocket/end/server", Fixture, NULL, set_up, test_websocket_end, tear_down);
     g_test_add("/relay/websocket/end/client", Fixture, "client", set_up, test_websocket_end,

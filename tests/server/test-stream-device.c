@@ -13,7 +13,7 @@ typedef struct {
     SpiceCoreInterface core;
     SpiceServer *server;
     ScStreamDevice *device;
-    guint n_taken, n_codecs, codecs;
+    guint n_taken, n_delivered, n_codecs, codecs;
     gboolean in_write;
 } Fixture;
 
@@ -54,13 +54,25 @@ static void on_taken(ScPacket *packet, gpointer data)
     ((Fixture *)data)->n_taken++;
 }
 
+static void on_delivered(gpointer data)
+{
+    Fixture *fixture = data;
+
+    fixture->n_delivered++;
+    g_assert_cmpuint(fixture->n_delivered, <=, fixture->n_taken);
+}
+
 static void on_channel_event(int event, SpiceChannelEventInfo *info)
 {
 }
 
 static void fixture_set_up(Fixture *fixture, gconstpointer data)
 {
-    const ScStreamDeviceListener listener = { .codecs = on_codecs, .taken = on_taken };
+    const ScStreamDeviceListener listener = {
+        .codecs = on_codecs,
+        .taken = on_taken,
+        .delivered = on_delivered,
+    };
     g_autoptr(GError) error = NULL;
 
     sc_spice_core_init(&fixture->core, on_channel_event);
@@ -106,6 +118,7 @@ static void test_packets(Fixture *fixture, gconstpointer data)
     g_assert_cmpuint(bytes, ==, 100);
     sc_stream_device_open(fixture->device);
     g_assert_cmpuint(fixture->n_taken, ==, 2);
+    g_assert_cmpuint(fixture->n_delivered, ==, 2);
     g_assert_cmpuint(sc_stream_device_get_queued(fixture->device, &bytes), ==, 0);
     g_assert_cmpuint(bytes, ==, 0);
 

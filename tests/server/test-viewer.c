@@ -9,26 +9,6 @@
 #define WIDTH 640
 #define HEIGHT 360
 
-static void send_all(Served *served, GPtrArray *packets)
-{
-    for (guint i = 0; i < packets->len; i++) {
-        HARNESS_WAIT(!sc_viewer_is_congested(served->viewer));
-        sc_viewer_send(served->viewer, g_ptr_array_index(packets, i));
-    }
-}
-
-/* Waits for the picture of frame @number at this size. */
-static void wait_frame(ProbeChild *probe, guint number, int width, int height)
-{
-    const char *line;
-
-    do {
-        line = probe_wait(probe, "frame ");
-    } while (probe_get(line, "number") != number);
-    g_assert_cmpint(probe_get(line, "width"), ==, width);
-    g_assert_cmpint(probe_get(line, "height"), ==, height);
-}
-
 static void wait_input(Served *served, const char *expected)
 {
     HARNESS_WAIT(served->input->len >= strlen(expected));
@@ -48,20 +28,24 @@ static void test_picture(gconstpointer data)
     const char *const options[] = { test->option, NULL };
     g_autoptr(GPtrArray) packets = harness_encode(test->codec, WIDTH, HEIGHT, 1000, 10, 60);
     g_autoptr(Harness) harness = harness_new(test->address, NULL);
-    ProbeChild *probe = harness_probe(harness, options);
-    Served *served = harness_wait_ready(harness, 0);
-    const char *peer = sc_viewer_get_peer(served->viewer);
     ScOutboxCounts counts;
+    ProbeChild *probe;
+    Served *served;
+    const char *peer;
 
+    harness->codecs = 1u << test->codec;
+    probe = harness_probe(harness, options);
+    served = harness_wait_ready(harness, 0);
+    peer = sc_viewer_get_peer(served->viewer);
     g_assert_cmpint(served->codec, ==, test->codec);
     g_assert_cmpuint(served->n_ready, ==, 1);
     g_assert_cmpuint(served->n_wants_key, ==, 1);
     g_assert_true(test->address != NULL ? g_str_has_prefix(peer, "127.0.0.1:")
                                         : strcmp(peer, "unix") == 0);
     g_assert_false(sc_viewer_is_current(served->viewer));
-    send_all(served, packets);
+    harness_send_all(served, packets);
     g_assert_true(sc_viewer_is_current(served->viewer));
-    wait_frame(probe, 1009, WIDTH, HEIGHT);
+    probe_wait_frame(probe, 1009, WIDTH, HEIGHT);
     HARNESS_WAIT((sc_viewer_get_counts(served->viewer, &counts), counts.queued == 0));
     g_assert_cmpuint(counts.packets, >=, packets->len);
     g_assert_cmpuint(counts.key_frames, >=, 1);
@@ -79,11 +63,11 @@ static void test_single(gconstpointer data)
 
     for (guint i = 0; i < packets->len; i++) {
         sc_viewer_send(served->viewer, g_ptr_array_index(packets, i));
-        wait_frame(probe, i + 1, WIDTH, HEIGHT);
+        probe_wait_frame(probe, i + 1, WIDTH, HEIGHT);
     }
 }
 
-/* A client with H.264 is sent no MJPEG, and nothing before a key frame. */
+/* A client that watches H.264 is sent no MJPEG, and nothing before a key frame. */
 static void test_dropped(void)
 {
     g_autoptr(GPtrArray) packets = harness_encode(SC_CODEC_H264, WIDTH, HEIGHT, 1, 6, 3);
@@ -122,13 +106,13 @@ static void test_resize(gconstpointer data)
             harness_encode(served->codec, width, height, 100 * i + 1, 3, 60);
         const char *line;
 
-        send_all(served, packets);
+        harness_send_all(served, packets);
         line = probe_wait(probe, "display ");
         g_assert_cmpint(probe_get(line, "width"), ==, width);
         g_assert_cmpint(probe_get(line, "height"), ==, height);
         /* The overlay shows the coded picture, whose size is even. */
-        wait_frame(probe, 100 * i + 3, width + (data != NULL ? width & 1 : 0),
-                   height + (data != NULL ? height & 1 : 0));
+        probe_wait_frame(probe, 100 * i + 3, width + (data != NULL ? width & 1 : 0),
+                         height + (data != NULL ? height & 1 : 0));
     }
     g_assert_cmpuint(served->n_ready, ==, 1);
 }
@@ -354,8 +338,8 @@ static void test_pointer(void)
     ProbeChild *probe = harness_probe(harness, NULL);
     Served *served = harness_wait_ready(harness, 0);
 
-    send_all(served, packets);
-    wait_frame(probe, 1, WIDTH, HEIGHT);
+    harness_send_all(served, packets);
+    probe_wait_frame(probe, 1, WIDTH, HEIGHT);
     probe_wait_inputs(probe);
     do_pointer(probe, served, FALSE);
     for (guint i = 0; i < 2; i++) {
@@ -412,7 +396,7 @@ static void test_slow(gconstpointer data)
     guint asked;
 
     sc_viewer_send(served->viewer, g_ptr_array_index(packets, 0));
-    wait_frame(probe, 0, WIDTH, HEIGHT);
+    probe_wait_frame(probe, 0, WIDTH, HEIGHT);
     probe_signal(probe, SIGSTOP);
     /* On a busy host the queue may fill and drain a few times before the connection is full. */
     for (guint i = 1; i < packets->len || !sc_viewer_is_congested(served->viewer); i++) {
@@ -446,7 +430,7 @@ static void test_slow(gconstpointer data)
         sc_viewer_send(served->viewer, g_ptr_array_index(packets, i));
     }
     g_assert_true(sc_viewer_is_current(served->viewer));
-    wait_frame(probe, 299, WIDTH, HEIGHT);
+    probe_wait_frame(probe, 299, WIDTH, HEIGHT);
     g_assert_cmpuint(served->n_closed, ==, 0);
 }
 
@@ -491,7 +475,7 @@ static void test_two(void)
         sc_viewer_send(first->viewer, g_ptr_array_index(packets, i));
         sc_viewer_send(second->viewer, g_ptr_array_index(packets, i));
     }
-    wait_frame(running, packets->len - 1, WIDTH, HEIGHT);
+    probe_wait_frame(running, packets->len - 1, WIDTH, HEIGHT);
     g_assert_true(sc_viewer_is_current(second->viewer));
     g_assert_false(sc_viewer_is_current(first->viewer));
     probe_signal(stopped, SIGCONT);
