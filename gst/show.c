@@ -34,6 +34,13 @@ static void on_demand(ScCodec codec, guint viewers, guint open_viewers, gpointer
     }
 }
 
+static gboolean on_may_greet(gpointer data)
+{
+    ScShow *show = data;
+
+    return show->head != NULL && sc_head_is_copied(show->head);
+}
+
 static void on_wants_key(ScCodec codec, gpointer data)
 {
     ScShow *show = data;
@@ -102,6 +109,7 @@ static void on_left(const ScViewerStats *viewer, gpointer data)
 
 static const ScAudienceListener audience_listener = {
     .demand = on_demand,
+    .may_greet = on_may_greet,
     .wants_key = on_wants_key,
     .input = {
         .key = on_key,

@@ -199,6 +199,13 @@ static void on_viewer_ready(ScViewer *viewer, ScCodec codec, gpointer data)
     /* It will ask for a key frame next; work for it begins with that. */
 }
 
+static gboolean on_viewer_may_greet(gpointer data)
+{
+    ScAudience *audience = data;
+
+    return audience->listener.may_greet(audience->data);
+}
+
 static void on_viewer_wants_key(ScViewer *viewer, gpointer data)
 {
     ScAudience *audience = data;
@@ -258,6 +265,7 @@ static void on_viewer_size(ScViewer *viewer, guint width, guint height, gpointer
 static const ScViewerListener viewer_listener = {
     .joined = on_viewer_joined,
     .ready = on_viewer_ready,
+    .may_greet = on_viewer_may_greet,
     .wants_key = on_viewer_wants_key,
     .has_room = on_viewer_has_room,
     .closed = on_viewer_closed,

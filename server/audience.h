@@ -35,6 +35,10 @@ typedef struct {
      * and sometimes without. */
     void (*demand)(ScCodec codec, guint viewers, guint open_viewers, gpointer data);
 
+    /* Whether new viewers may have a first picture in MJPEG, whatever they will watch. Call nothing
+     * of this header. */
+    gboolean (*may_greet)(gpointer data);
+
     /* Somebody cannot go on without a key frame. The demand that comes with it is told afterwards,
      * so that the picture made for it can be the one that the demand asks for. */
     void (*wants_key)(ScCodec codec, gpointer data);

@@ -229,6 +229,11 @@ gboolean sc_head_set_viewers(ScHead *head, ScCodec codec, guint viewers, guint o
     return TRUE;
 }
 
+gboolean sc_head_is_copied(const ScHead *head)
+{
+    return head->scanout != NULL && sc_stream_copies(head->streams[SC_CODEC_H264]);
+}
+
 void sc_head_request_key(ScHead *head, ScCodec codec)
 {
     if (head->streams[codec] != NULL) {

@@ -54,10 +54,15 @@ gboolean sc_head_start(ScHead *head, GError **error);
 gboolean sc_head_set_viewers(ScHead *head, ScCodec codec, guint viewers, guint open_viewers);
 void sc_head_request_key(ScHead *head, ScCodec codec);
 
-/* For input. The source stays the head's. */
+/* Something is shown, and its pictures are copied for H.264: one more picture from the copy costs
+ * little. What a GPU encodes without copies may be slow to read, or not possible. */
+gboolean sc_head_is_copied(const ScHead *head);
+
 /* After @packet was sent to viewers; see sc_stream_adapt(). */
+/* See sc_stream_adapt(). */
 void sc_head_adapt(ScHead *head, ScPacket *packet, ScRateViewer *viewers, guint n_viewers);
 
+/* For input. The source stays the head's. */
 ScSource *sc_head_get_source(ScHead *head);
 
 /* NULL while nobody has wanted the codec yet. */

@@ -33,6 +33,11 @@ static void on_demand(ScCodec codec, guint viewers, guint open_viewers, gpointer
     }
 }
 
+static gboolean on_may_greet(gpointer data)
+{
+    return sc_head_is_copied(((ScServer *)data)->head);
+}
+
 static void on_wants_key(ScCodec codec, gpointer data)
 {
     ScServer *server = data;
@@ -72,6 +77,7 @@ static void on_size(guint width, guint height, gpointer data)
 
 static const ScAudienceListener audience_listener = {
     .demand = on_demand,
+    .may_greet = on_may_greet,
     .wants_key = on_wants_key,
     .input = {
         .key = on_key,

@@ -156,7 +156,7 @@ static void on_stalled(gpointer data)
 static gboolean needs_greeting(const ScViewer *viewer, guint usable)
 {
     return !viewer->greeted && (usable & 1u << SC_CODEC_MJPEG) != 0 &&
-           usable != 1u << SC_CODEC_MJPEG;
+           usable != 1u << SC_CODEC_MJPEG && viewer->listener.may_greet(viewer->data);
 }
 
 static void choose_codec(ScViewer *viewer)

@@ -38,6 +38,10 @@ typedef struct {
      * quarter of a second without one. Nothing is sent before this. wants_key follows. */
     void (*ready)(ScViewer *viewer, ScCodec codec, gpointer data);
 
+    /* Whether a picture in MJPEG costs little now: without one there is no greeting. Called also
+     * from inside functions of this header; call none. */
+    gboolean (*may_greet)(gpointer data);
+
     /* It has lost packets and caught up again, or never had one: needs a key frame. Not asked again
      * before it got one. */
     void (*wants_key)(ScViewer *viewer, gpointer data);
