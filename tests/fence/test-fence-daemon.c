@@ -46,13 +46,18 @@ static Daemon *daemon_new(const char *program, const char *option)
     return self;
 }
 
-/* A viewer, showing pictures. */
+/* A viewer, showing pictures of the kind that it will get: H.264 begins after an MJPEG picture that
+ * greets it, with what the guest shows then, which may be nobody's between two draws. */
 static Child *start_viewer(Daemon *self, const char *option)
 {
     g_autofree char *unix_path = g_strconcat("--unix=", self->view, NULL);
-    Child *viewer = child_new("../client/spice-probe", unix_path, "--seconds=120", option, NULL);
+    Child *viewer =
+        child_new("../client/spice-probe", unix_path, "--seconds=120", "--latency", option, NULL);
 
     g_free(child_expect(viewer, "frame "));
+    if (g_strcmp0(option, "--no-h264") != 0) {
+        g_free(child_expect(viewer, "decoded "));
+    }
     return viewer;
 }
 
