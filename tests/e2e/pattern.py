@@ -148,7 +148,7 @@ class Endings(Case):
         for target, items in messages.items():
             for message in items:
                 client = self.start_client(scancast)
-                client.wait_for(r"^frame ")
+                client.wait_for(rf"^channel name={target} state=open")
                 since = scancast.mark()
                 client.send(f"raw {target} {message}")
                 scancast.wait_for(rf"message \d+ .* {target} channel", since)

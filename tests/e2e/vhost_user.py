@@ -49,6 +49,7 @@ class GuestCase(Case):
     def connect(self, *arguments):
         client = self.start_client(self.scancast, *arguments)
         client.wait_for(r"^frame ")
+        client.wait_for(r"^channel name=inputs state=open")
         return client
 
     def check_flips(self, mode):
