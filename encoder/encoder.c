@@ -395,15 +395,6 @@ static ScTarget target_of_shadow(const ScEncoder *encoder)
                : target;
 }
 
-static void set_target(ScEncoder *encoder, const ScTarget *target)
-{
-    if (!sc_target_equal(sc_lineup_get_target(encoder->lineup), target)) {
-        sc_timer_cancel(encoder->later);
-        g_clear_error(&encoder->failure);
-        sc_lineup_set_target(encoder->lineup, target);
-    }
-}
-
 /* Sees to it that there is a pipeline for @frame, NULL: for what was absorbed; or that the timer
  * will. */
 static gboolean prepare(ScEncoder *encoder, ScFrame *frame, GError **error)
@@ -415,7 +406,10 @@ static gboolean prepare(ScEncoder *encoder, ScFrame *frame, GError **error)
         sc_target_init(&target, sc_frame_get_scanout(frame));
         dmabuf = sc_scanout_get_dmabuf(sc_frame_get_scanout(frame));
     }
-    set_target(encoder, &target);
+    if (sc_lineup_set_target(encoder->lineup, &target)) {
+        sc_timer_cancel(encoder->later);
+        g_clear_error(&encoder->failure);
+    }
     return sc_lineup_prepare(encoder->lineup, dmabuf, !sc_timer_is_set(encoder->later), error);
 }
 

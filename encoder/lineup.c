@@ -64,14 +64,14 @@ void sc_lineup_rest(ScLineup *lineup)
 }
 
 /* A pipeline that copies takes pictures of one size, whatever they are copied from. */
-void sc_lineup_set_target(ScLineup *lineup, const ScTarget *target)
+gboolean sc_lineup_set_target(ScLineup *lineup, const ScTarget *target)
 {
     gboolean has_size =
         lineup->target.width == target->width && lineup->target.height == target->height;
     ScInUse *in_use = &lineup->in_use;
 
     if (sc_target_equal(&lineup->target, target)) {
-        return;
+        return FALSE;
     }
     drop_trial(lineup);
     if (!has_size) {
@@ -83,6 +83,7 @@ void sc_lineup_set_target(ScLineup *lineup, const ScTarget *target)
     }
     lineup->target = *target;
     sc_ladder_set_target(lineup->ladder, target);
+    return TRUE;
 }
 
 const ScTarget *sc_lineup_get_target(const ScLineup *lineup)

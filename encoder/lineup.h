@@ -36,8 +36,9 @@ ScLineup *sc_lineup_new(const ScEncoderConfig *config, ScLadder *ladder,
 void sc_lineup_free(ScLineup *lineup); /* NULL is ignored */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScLineup, sc_lineup_free)
 
-/* What is encoded from now on. Closes what cannot take it. Only while nothing is in flight. */
-void sc_lineup_set_target(ScLineup *lineup, const ScTarget *target);
+/* What is encoded from now on. Closes what cannot take it. Only while nothing is in flight. FALSE
+ * if it is nothing new. */
+gboolean sc_lineup_set_target(ScLineup *lineup, const ScTarget *target);
 const ScTarget *sc_lineup_get_target(const ScLineup *lineup);
 
 /*

@@ -29,8 +29,7 @@ static void on_demand(ScCodec codec, guint viewers, guint open_viewers, gpointer
     ScShow *show = data;
 
     if (show->head != NULL && !sc_head_set_viewers(show->head, codec, viewers, open_viewers)) {
-        sc_audience_set_codecs(show->audience,
-                               sc_audience_get_codecs(show->audience) & ~(1u << codec));
+        sc_audience_remove_codec(show->audience, codec);
     }
 }
 

@@ -414,9 +414,9 @@ void sc_audience_set_codecs(ScAudience *audience, guint codecs)
     }
 }
 
-guint sc_audience_get_codecs(const ScAudience *audience)
+void sc_audience_remove_codec(ScAudience *audience, ScCodec codec)
 {
-    return audience->codecs;
+    sc_audience_set_codecs(audience, audience->codecs & ~(1u << codec));
 }
 
 void sc_audience_set_password(ScAudience *audience, const char *password, gint64 expires)

@@ -63,9 +63,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScAudience, sc_audience_free)
 const char *sc_audience_get_address(const ScAudience *audience);
 const char *sc_audience_get_tls_address(const ScAudience *audience);
 
-/* See sc_viewer_set_codecs(). Also from inside demand(). */
+/* See sc_viewer_set_codecs(). */
 void sc_audience_set_codecs(ScAudience *audience, guint codecs);
-guint sc_audience_get_codecs(const ScAudience *audience);
+/* There will be no packets of @codec after all. Also from inside demand(). */
+void sc_audience_remove_codec(ScAudience *audience, ScCodec codec);
 
 /* For viewers that come from now on; there must have been one before. Copied. */
 void sc_audience_set_password(ScAudience *audience, const char *password, gint64 expires);

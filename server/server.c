@@ -28,8 +28,7 @@ static void on_demand(ScCodec codec, guint viewers, guint open_viewers, gpointer
     ScServer *server = data;
 
     if (!sc_head_set_viewers(server->head, codec, viewers, open_viewers)) {
-        sc_audience_set_codecs(server->audience,
-                               sc_audience_get_codecs(server->audience) & ~(1u << codec));
+        sc_audience_remove_codec(server->audience, codec);
     }
 }
 
