@@ -90,17 +90,30 @@ void sc_spice_compat_end_stamp(void)
     set_back = 0;
 }
 
+/* Byte stream (ITU-T H.264 Annex B): an access unit delimiter (7.3.2.4) for any kind of picture,
+ * primary_pic_type 7. */
+#define DELIMITER 0, 0, 0, 1, 0x09, 0xf0
+
+GBytes *sc_spice_compat_get_h264_intro(void)
+{
+    static const guint8 intro[] = { DELIMITER };
+    static GBytes *bytes;
+
+    if (g_once_init_enter(&bytes)) {
+        g_once_init_leave(&bytes, g_bytes_new_static(intro, sizeof intro));
+    }
+    return bytes;
+}
+
 GBytes *sc_spice_compat_get_h264_tail(void)
 {
-    /* Byte stream (ITU-T H.264 Annex B): an access unit delimiter for any kind of picture
-     * (7.3.2.4), then an SEI NAL (7.3.2.3) with a user_data_unregistered payload (type 5) of 16
+    /* After the delimiter an SEI NAL (7.3.2.3) with a user_data_unregistered payload (type 5) of 16
      * bytes UUID and one byte. h264parse takes a NAL as complete only when the next start code is
      * there: the SEI makes it see the end of the delimiter, which ends the access unit. */
     static const guint8 tail[] = {
-        0,   0,   0,   1,   0x09, 0xf0,     /* AUD, primary_pic_type 7 */
-        0,   0,   0,   1,   0x06, 5,    17, /* SEI, payload type and size */
-        's', 'c', 'a', 'n', 'c',  'a',  's', 't', '-',
-        'e', 'n', 'd', '-', 'o',  'f',  '-', 'u', 0x80, /* rbsp trailing bits */
+        DELIMITER, 0,   0,   0,   1,   0x06, 5,   17, /* SEI, payload type and size */
+        's',       'c', 'a', 'n', 'c', 'a',  's', 't', '-',
+        'e',       'n', 'd', '-', 'o', 'f',  '-', 'u', 0x80, /* rbsp trailing bits */
     };
     static GBytes *bytes;
 

@@ -8,11 +8,11 @@
  *    therefore stamped early. Which libspice-server runs is found out at run time: its ABI is the
  *    same, only the newer one has spice_qxl_gl_scanout2().
  *  - spice-gtk's h264parse hands an access unit to the decoder only when the next one begins
- *    (34 ms at 30 fps). An access unit delimiter and a minimal SEI after every access unit tell it
- *    that the unit is complete. They go as a message of their own: the parser gives an access unit
- *    the time of the message in which it begins, which is where its delimiter is, and spice-gtk
- *    finds a decoded picture by that time. Were it the message of the picture before, which is
- *    shown and forgotten, the second picture of every stream would be lost.
+ *    (34 ms at 30 fps). So every message ends with the beginning of the next access unit: its
+ *    delimiter, and a minimal SEI that shows the end of that. The parser gives an access unit the
+ *    time of the message in which it begins, and spice-gtk finds a decoded picture by that time. So
+ *    no two may begin in one message, and before the first picture of a stream goes a message that
+ *    is nothing but its delimiter.
  *
  * The stamp is changed by a clock_gettime() that libspice-server calls in the place of the C
  * library's (capture/import.h).
@@ -25,7 +25,9 @@
 
 G_BEGIN_DECLS
 
-/* What to send after each H.264 access unit. Constant, stays ours. */
+/* What to send before the first H.264 access unit of a stream, as a message of its own, and what
+ * at the end of each one's message. Constant, stay ours. */
+GBytes *sc_spice_compat_get_h264_intro(void);
 GBytes *sc_spice_compat_get_h264_tail(void);
 
 /* Bracket the moment in which libspice-server stamps a data message: between its read of the

@@ -30,14 +30,14 @@ typedef struct {
     gint64 time;
 } Item;
 
-/* A message on its way to the library, in two pieces: nothing is copied together. */
+/* A message on its way to the library, in pieces: nothing is copied together. */
 typedef struct {
     StreamMsgType type; /* STREAM_TYPE_INVALID: none */
     guint8 head[MAX_HEAD_SIZE];
     gsize head_size;
-    GBytes *body; /* NULL where there is none */
+    GBytes *body, *tail; /* NULL where there is none */
     gsize size, position;
-    Item *item; /* STREAM_TYPE_DATA, but for the tail of one */
+    Item *item; /* STREAM_TYPE_DATA with a packet */
 } Message;
 
 struct ScStreamDevice {
@@ -48,7 +48,7 @@ struct ScStreamDevice {
     Message message;
     GQueue items;        /* of Item */
     gsize queued_bytes;  /* of the packets and of the one in the message */
-    gboolean tail_due;   /* the last packet was H.264, what completes it comes next */
+    gboolean intro_due;  /* the format is H.264, and nothing was sent in it */
     Item *given;         /* the library has it and has not come for more; NULL: none */
     gint64 delivered_at; /* the packet before */
     ScStreamDeviceFlow flow;
@@ -103,18 +103,23 @@ static guint8 get_spice_codec(ScCodec codec)
     g_return_val_if_reached(SPICE_VIDEO_CODEC_TYPE_MJPEG);
 }
 
-/* Takes @body. */
-static void message_init(Message *message, StreamMsgType type, gconstpointer fixed,
-                         gsize fixed_size, GBytes *body)
+static gsize get_size(GBytes *bytes)
 {
-    gsize body_size = fixed_size + (body != NULL ? g_bytes_get_size(body) : 0);
+    return bytes != NULL ? g_bytes_get_size(bytes) : 0;
+}
+
+/* Takes @body and @tail. */
+static void message_init(Message *message, StreamMsgType type, gconstpointer fixed,
+                         gsize fixed_size, GBytes *body, GBytes *tail)
+{
+    gsize body_size = fixed_size + get_size(body) + get_size(tail);
     StreamDevHeader header = {
         .protocol_version = STREAM_DEVICE_PROTOCOL,
         .type = GUINT16_TO_LE(type),
         .size = GUINT32_TO_LE(body_size),
     };
 
-    *message = (Message){ .type = type, .body = body };
+    *message = (Message){ .type = type, .body = body, .tail = tail };
     memcpy(message->head, &header, sizeof header);
     if (fixed_size > 0) {
         memcpy(message->head + sizeof header, fixed, fixed_size);
@@ -126,6 +131,7 @@ static void message_init(Message *message, StreamMsgType type, gconstpointer fix
 static void message_clear(Message *message)
 {
     g_clear_pointer(&message->body, g_bytes_unref);
+    g_clear_pointer(&message->tail, g_bytes_unref);
     g_clear_pointer(&message->item, item_free);
     message->type = STREAM_TYPE_INVALID;
 }
@@ -133,19 +139,30 @@ static void message_clear(Message *message)
 /* Copies what follows, all that is asked for: libspice-server does not come back for a rest. */
 static gsize message_copy(const Message *message, guint8 *buffer, gsize size)
 {
-    gsize offset = message->position;
-    gsize from_head;
+    const struct {
+        gconstpointer bytes;
+        gsize size;
+    } pieces[] = {
+        { message->head, message->head_size },
+        { message->body != NULL ? g_bytes_get_data(message->body, NULL) : NULL,
+          get_size(message->body) },
+        { message->tail != NULL ? g_bytes_get_data(message->tail, NULL) : NULL,
+          get_size(message->tail) },
+    };
+    gsize skip = message->position;
+    gsize copied = 0;
 
-    size = MIN(size, message->size - offset);
-    from_head = offset < message->head_size ? MIN(size, message->head_size - offset) : 0;
-    memcpy(buffer, message->head + MIN(offset, message->head_size), from_head);
-    if (size > from_head) {
-        const guint8 *body = g_bytes_get_data(message->body, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(pieces) && copied < size; i++) {
+        gsize from = MIN(skip, pieces[i].size);
+        gsize n = MIN(size - copied, pieces[i].size - from);
 
-        memcpy(buffer + from_head, body + offset + from_head - message->head_size,
-               size - from_head);
+        if (n > 0) {
+            memcpy(buffer + copied, (const guint8 *)pieces[i].bytes + from, n);
+        }
+        copied += n;
+        skip -= from;
     }
-    return size;
+    return copied;
 }
 
 static void begin_cursor(ScStreamDevice *device)
@@ -174,7 +191,7 @@ static void begin_cursor(ScStreamDevice *device)
     set.hot_spot_x = GUINT16_TO_LE(set.hot_spot_x);
     set.hot_spot_y = GUINT16_TO_LE(set.hot_spot_y);
     message_init(&device->message, STREAM_TYPE_CURSOR_SET, &set, sizeof set,
-                 g_bytes_new_take(pixels, n_pixels * sizeof *pixels));
+                 g_bytes_new_take(pixels, n_pixels * sizeof *pixels), NULL);
     device->cursor_changed = FALSE;
     device->position_changed = device->has_position;
 }
@@ -187,7 +204,7 @@ static void begin_position(ScStreamDevice *device)
         .y = GINT32_TO_LE(CLAMP(device->y, G_MININT16, G_MAXINT16)),
     };
 
-    message_init(&device->message, STREAM_TYPE_CURSOR_MOVE, &move, sizeof move, NULL);
+    message_init(&device->message, STREAM_TYPE_CURSOR_MOVE, &move, sizeof move, NULL, NULL);
     device->position_changed = FALSE;
 }
 
@@ -199,32 +216,42 @@ static void begin_format(ScStreamDevice *device, const ScPacketInfo *info)
         .codec = get_spice_codec(info->codec),
     };
 
-    message_init(&device->message, STREAM_TYPE_FORMAT, &format, sizeof format, NULL);
+    message_init(&device->message, STREAM_TYPE_FORMAT, &format, sizeof format, NULL, NULL);
     device->format = *info;
     device->has_format = TRUE;
     device->is_first = TRUE;
+    device->intro_due = info->codec == SC_CODEC_H264;
+}
+
+static void begin_intro(ScStreamDevice *device)
+{
+    message_init(&device->message, STREAM_TYPE_DATA, NULL, 0,
+                 g_bytes_ref(sc_spice_compat_get_h264_intro()), NULL);
+    device->intro_due = FALSE;
+}
+
+/* What ends the message of a packet; NULL: nothing. */
+static GBytes *get_tail(ScPacket *packet)
+{
+    return sc_packet_get_info(packet)->codec == SC_CODEC_H264 ? sc_spice_compat_get_h264_tail()
+                                                              : NULL;
 }
 
 /* Takes @item. */
 static void begin_data(ScStreamDevice *device, Item *item)
 {
-    message_init(&device->message, STREAM_TYPE_DATA, NULL, 0,
-                 g_bytes_ref(sc_packet_get_data(item->packet)));
-    device->message.item = item;
-    device->tail_due = sc_packet_get_info(item->packet)->codec == SC_CODEC_H264;
-}
+    GBytes *tail = get_tail(item->packet);
 
-static void begin_tail(ScStreamDevice *device)
-{
     message_init(&device->message, STREAM_TYPE_DATA, NULL, 0,
-                 g_bytes_ref(sc_spice_compat_get_h264_tail()));
-    device->tail_due = FALSE;
+                 g_bytes_ref(sc_packet_get_data(item->packet)),
+                 tail != NULL ? g_bytes_ref(tail) : NULL);
+    device->message.item = item;
 }
 
 static gboolean has_message(const ScStreamDevice *device)
 {
-    return device->message.type != STREAM_TYPE_INVALID || device->tail_due ||
-           device->cursor_changed || device->position_changed || device->items.length > 0;
+    return device->message.type != STREAM_TYPE_INVALID || device->cursor_changed ||
+           device->position_changed || device->items.length > 0;
 }
 
 /* FALSE if there is nothing to send. */
@@ -233,10 +260,6 @@ static gboolean begin_message(ScStreamDevice *device)
     Item *item = g_queue_peek_head(&device->items);
     const ScPacketInfo *info;
 
-    if (device->tail_due) {
-        begin_tail(device);
-        return TRUE;
-    }
     if (device->cursor_changed) {
         begin_cursor(device);
         return TRUE;
@@ -252,6 +275,8 @@ static gboolean begin_message(ScStreamDevice *device)
     if (!device->has_format || device->format.codec != info->codec ||
         device->format.width != info->width || device->format.height != info->height) {
         begin_format(device, info);
+    } else if (device->intro_due) {
+        begin_intro(device);
     } else {
         begin_data(device, g_queue_pop_head(&device->items));
     }
@@ -318,7 +343,6 @@ static gboolean on_wake(gpointer data)
 static gboolean may_read(ScStreamDevice *device)
 {
     if (!device->is_waking && has_message(device) && device->wake_id == 0) {
-        /* Soon: it may be what clients need to see the end of the picture before. */
         device->wake_id = sc_loop_add_idle(G_PRIORITY_HIGH, on_wake, device, NULL);
     }
     return device->is_waking && device->answer_id == 0;
@@ -354,7 +378,6 @@ static gboolean answer(gpointer data)
 
     device->answer_id = 0;
     device->has_format = FALSE;
-    device->tail_due = FALSE;
     device->listener.codecs(device->codecs, device->data);
     wake_up(device);
     return G_SOURCE_REMOVE;
@@ -501,7 +524,7 @@ gboolean sc_stream_device_send_packet(ScStreamDevice *device, ScPacket *packet)
     gsize size = g_bytes_get_size(sc_packet_get_data(packet));
     Item *item;
 
-    if (size == 0 || size > MAX_DATA_SIZE) {
+    if (size == 0 || size > MAX_DATA_SIZE - get_size(get_tail(packet))) {
         g_warning("a packet of %zu bytes cannot be sent", size);
         return FALSE;
     }
