@@ -149,6 +149,30 @@ guint64 sc_dmabuf_get_inode(const ScDmabuf *dmabuf)
     return dmabuf->inode;
 }
 
+gboolean sc_dmabuf_is_system_memory(const ScDmabuf *dmabuf)
+{
+    /* dma_buf_show_fdinfo() in the kernel's drivers/dma-buf/dma-buf.c; names as in udmabuf.c and
+     * heaps/system_heap.c there. */
+    static const char *const exporters[] = { "exp_name:\tudmabuf\n", "exp_name:\tsystem\n" };
+    int fd = dmabuf->layout.planes[0].fd;
+    g_autofree char *path = g_strdup_printf("/proc/self/fdinfo/%d", fd);
+    g_autofree char *info = NULL;
+    struct stat file;
+
+    if (fstat(fd, &file) == 0 && S_ISREG(file.st_mode)) {
+        return TRUE;
+    }
+    if (!g_file_get_contents(path, &info, NULL, NULL)) {
+        return FALSE;
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(exporters); i++) {
+        if (strstr(info, exporters[i]) != NULL) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 gboolean sc_dmabuf_matches(const ScDmabuf *dmabuf, const ScDmabufLayout *layout)
 {
     const ScDmabufLayout *own = &dmabuf->layout;

@@ -4,6 +4,7 @@
 #include "capture/error.h"
 #include "capture/format.h"
 
+#include <drm_fourcc.h>
 #include <string.h>
 
 /* Rows that pixman cannot address pass through a buffer of about this size, which stays in the
@@ -121,6 +122,12 @@ static void composite_through_bounce(const Copy *copy, const pixman_box32_t *box
     }
 }
 
+/* pixman can address rows that begin at @from. */
+static gboolean is_in_words(const Copy *copy, const guint8 *from)
+{
+    return GPOINTER_TO_SIZE(from) % 4 == 0 && copy->from.stride % 4 == 0;
+}
+
 static void copy_box(const Copy *copy, const pixman_box32_t *box)
 {
     int width = box->x2 - box->x1;
@@ -131,7 +138,7 @@ static void copy_box(const Copy *copy, const pixman_box32_t *box)
         for (int y = box->y1; y < box->y2; y++) {
             row_func(source_at(copy, box->x1, y), target_at(copy, box->x1, y), (gsize)width);
         }
-    } else if (GPOINTER_TO_SIZE(from) % 4 == 0 && copy->from.stride % 4 == 0) {
+    } else if (is_in_words(copy, from)) {
         composite(copy, from, copy->from.stride, box->x1, box->y1, width, box->y2 - box->y1);
     } else {
         composite_through_bounce(copy, box);
@@ -169,22 +176,30 @@ gboolean sc_copy_get_info(ScScanout *scanout, GstVideoInfo *info, GError **error
     return TRUE;
 }
 
-gboolean sc_copy_region(ScScanout *scanout, const pixman_region32_t *region, ScPicture *to,
-                        GError **error)
+/* Finds out how to read @scanout, and begins to; not @copy->to. */
+static gboolean copy_begin(Copy *copy, ScScanout *scanout, GError **error)
 {
     guint32 fourcc = sc_scanout_get_fourcc(scanout);
-    Copy copy = { .to = to, .bytes_per_pixel = sc_format_bytes_per_pixel(fourcc) };
-    const pixman_box32_t *boxes;
-    int n_boxes;
 
-    if (!sc_format_to_pixman(fourcc, &copy.format)) {
+    if (!sc_format_to_pixman(fourcc, &copy->format)) {
         g_autofree char *name = sc_format_name(fourcc);
 
         g_set_error(error, SC_ERROR, SC_ERROR_UNSUPPORTED,
                     "pictures of format %s cannot be copied by the CPU", name);
         return FALSE;
     }
-    if (!sc_scanout_begin_read(scanout, &copy.from, error)) {
+    copy->bytes_per_pixel = sc_format_bytes_per_pixel(fourcc);
+    return sc_scanout_begin_read(scanout, &copy->from, error);
+}
+
+gboolean sc_copy_region(ScScanout *scanout, const pixman_region32_t *region, ScPicture *to,
+                        GError **error)
+{
+    Copy copy = { .to = to };
+    const pixman_box32_t *boxes;
+    int n_boxes;
+
+    if (!copy_begin(&copy, scanout, error)) {
         return FALSE;
     }
     boxes = pixman_region32_rectangles((pixman_region32_t *)region, &n_boxes);
@@ -195,4 +210,55 @@ gboolean sc_copy_region(ScScanout *scanout, const pixman_region32_t *region, ScP
     }
     sc_scanout_end_read(scanout);
     return TRUE;
+}
+
+/* With a step of 2 bilinear samples lie where four pixels meet. */
+static void composite_reduced(const Copy *copy, ScScanout *scanout, guint divisor, guint32 *to,
+                              int width, int height)
+{
+    pixman_image_t *source = pixman_image_create_bits(
+        copy->format, (int)sc_scanout_get_width(scanout), (int)sc_scanout_get_height(scanout),
+        (guint32 *)copy->from.data, copy->from.stride);
+    pixman_image_t *target =
+        pixman_image_create_bits(PIXMAN_x8r8g8b8, width, height, to, width * (int)sizeof *to);
+    pixman_transform_t transform;
+
+    pixman_transform_init_scale(&transform, pixman_int_to_fixed(divisor),
+                                pixman_int_to_fixed(divisor));
+    pixman_image_set_transform(source, &transform);
+    pixman_image_set_filter(source, PIXMAN_FILTER_BILINEAR, NULL, 0);
+    pixman_image_set_repeat(source, PIXMAN_REPEAT_PAD);
+    pixman_image_composite32(PIXMAN_OP_SRC, source, NULL, target, 0, 0, 0, 0, 0, 0, width, height);
+    pixman_image_unref(source);
+    pixman_image_unref(target);
+}
+
+ScScanout *sc_copy_reduced(ScScanout *scanout, guint divisor, GError **error)
+{
+    guint32 width = (sc_scanout_get_width(scanout) + divisor - 1) / divisor;
+    guint32 height = (sc_scanout_get_height(scanout) + divisor - 1) / divisor;
+    gsize size = (gsize)width * height * sizeof(guint32);
+    g_autofree guint32 *pixels = g_try_malloc(size);
+    g_autoptr(GBytes) bytes = NULL;
+    Copy copy = { 0 };
+
+    if (pixels == NULL) {
+        g_set_error(error, SC_ERROR, SC_ERROR_FAILED, "no memory for a picture of %ux%u pixels",
+                    width, height);
+        return NULL;
+    }
+    if (!copy_begin(&copy, scanout, error)) {
+        return NULL;
+    }
+    if (!is_in_words(&copy, copy.from.data)) {
+        sc_scanout_end_read(scanout);
+        g_set_error(error, SC_ERROR, SC_ERROR_UNSUPPORTED,
+                    "rows that do not begin at multiples of 4 bytes cannot be reduced");
+        return NULL;
+    }
+    composite_reduced(&copy, scanout, divisor, pixels, (int)width, (int)height);
+    sc_scanout_end_read(scanout);
+    bytes = g_bytes_new_take(g_steal_pointer(&pixels), size);
+    return sc_scanout_new_bytes(bytes, width, height, width * (guint32)sizeof(guint32),
+                                DRM_FORMAT_XRGB8888, error);
 }

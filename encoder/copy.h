@@ -26,4 +26,11 @@ gboolean sc_copy_get_info(ScScanout *scanout, GstVideoInfo *info, GError **error
 gboolean sc_copy_region(ScScanout *scanout, const pixman_region32_t *region, ScPicture *to,
                         GError **error);
 
+/*
+ * A copy of 1/@divisor the size in either direction, rounded up: XRGB8888, with pixels of its own,
+ * each a mixture of the four in the middle of those it stands for. Fails like sc_copy_region(), and
+ * if rows or pixels of @scanout do not begin at multiples of 4 bytes.
+ */
+ScScanout *sc_copy_reduced(ScScanout *scanout, guint divisor, GError **error);
+
 G_END_DECLS

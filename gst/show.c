@@ -33,11 +33,11 @@ static void on_demand(ScCodec codec, guint viewers, guint open_viewers, gpointer
     }
 }
 
-static gboolean on_may_greet(gpointer data)
+static gboolean on_wants_greeting(gpointer data)
 {
     ScShow *show = data;
 
-    return show->head != NULL && sc_head_is_copied(show->head);
+    return show->head != NULL && sc_head_make_greeting(show->head);
 }
 
 static void on_wants_key(ScCodec codec, gpointer data)
@@ -108,7 +108,7 @@ static void on_left(const ScViewerStats *viewer, gpointer data)
 
 static const ScAudienceListener audience_listener = {
     .demand = on_demand,
-    .may_greet = on_may_greet,
+    .wants_greeting = on_wants_greeting,
     .wants_key = on_wants_key,
     .input = {
         .key = on_key,
@@ -133,6 +133,11 @@ static void on_head_packet(ScPacket *packet, gpointer data)
     sc_audience_observe(show->audience, sc_packet_get_info(packet)->codec, viewers);
     sc_head_adapt(show->head, packet, (ScRateViewer *)viewers->data, viewers->len);
     sc_audience_note_rates(show->audience, viewers);
+}
+
+static void on_head_greeting(ScPacket *packet, gpointer data)
+{
+    sc_audience_greet(((ScShow *)data)->audience, packet);
 }
 
 static void on_head_size(guint width, guint height, gpointer data)
@@ -171,6 +176,7 @@ static ScHead *new_head(ScShow *show, GError **error)
 {
     static const ScHeadListener listener = {
         .packet = on_head_packet,
+        .greeting = on_head_greeting,
         .cursor_shape = on_head_cursor_shape,
         .cursor_position = on_head_cursor_position,
         .pointer_mode = on_head_pointer_mode,

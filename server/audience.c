@@ -118,6 +118,8 @@ static void tell_joined(ScAudience *audience, Client *client)
     ScViewerStats stats;
 
     client->was_told = TRUE;
+    /* It will take a while to want it, so that it can be ready by then. */
+    audience->listener.wants_greeting(audience->data);
     if (audience->listener.joined != NULL) {
         get_stats(client, &stats);
         audience->listener.joined(&stats, audience->data);
@@ -199,11 +201,11 @@ static void on_viewer_ready(ScViewer *viewer, ScCodec codec, gpointer data)
     /* It will ask for a key frame next; work for it begins with that. */
 }
 
-static gboolean on_viewer_may_greet(gpointer data)
+static gboolean on_viewer_wants_greeting(ScViewer *viewer, gpointer data)
 {
     ScAudience *audience = data;
 
-    return audience->listener.may_greet(audience->data);
+    return audience->listener.wants_greeting(audience->data);
 }
 
 static void on_viewer_wants_key(ScViewer *viewer, gpointer data)
@@ -264,8 +266,8 @@ static void on_viewer_size(ScViewer *viewer, guint width, guint height, gpointer
 
 static const ScViewerListener viewer_listener = {
     .joined = on_viewer_joined,
+    .wants_greeting = on_viewer_wants_greeting,
     .ready = on_viewer_ready,
-    .may_greet = on_viewer_may_greet,
     .wants_key = on_viewer_wants_key,
     .has_room = on_viewer_has_room,
     .closed = on_viewer_closed,
@@ -502,6 +504,13 @@ void sc_audience_foreach(const ScAudience *audience, ScAudienceFunc func, gpoint
             get_stats(client, &stats);
             func(&stats, data);
         }
+    }
+}
+
+void sc_audience_greet(ScAudience *audience, ScPacket *packet)
+{
+    for (guint i = 0; i < audience->clients->len; i++) {
+        sc_viewer_greet(((Client *)g_ptr_array_index(audience->clients, i))->viewer, packet);
     }
 }
 

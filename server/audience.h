@@ -35,9 +35,9 @@ typedef struct {
      * and sometimes without. */
     void (*demand)(ScCodec codec, guint viewers, guint open_viewers, gpointer data);
 
-    /* Whether new viewers may have a first picture in MJPEG, whatever they will watch. Call nothing
-     * of this header. */
-    gboolean (*may_greet)(gpointer data);
+    /* Somebody has come, or is about to want a first picture in MJPEG, whatever it will watch.
+     * TRUE: sc_audience_greet() is called with one soon. Call nothing of this header. */
+    gboolean (*wants_greeting)(gpointer data);
 
     /* Somebody cannot go on without a key frame. The demand that comes with it is told afterwards,
      * so that the picture made for it can be the one that the demand asks for. */
@@ -73,6 +73,9 @@ void sc_audience_set_password(ScAudience *audience, const char *password, gint64
 
 /* To everybody who shows its codec; they reference it. */
 void sc_audience_send(ScAudience *audience, ScPacket *packet);
+
+/* To everybody who awaits it; they reference it. */
+void sc_audience_greet(ScAudience *audience, ScPacket *packet);
 
 /* Referenced. NULL hides the pointer. */
 void sc_audience_set_cursor(ScAudience *audience, ScCursor *cursor);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "server/head.h"
 
+#include "server/greeting.h"
+
 struct ScHead {
     ScHeadConfig config;
     char *encoder_description, *render_node;
@@ -10,6 +12,8 @@ struct ScHead {
     ScSource *source;
     ScScanout *scanout; /* NULL: nothing is shown */
     ScStream *streams[SC_N_CODECS];
+    gboolean unavailable[SC_N_CODECS]; /* nothing installed encodes it */
+    ScGreeting *greeting;              /* NULL while nobody has wanted one */
     guint open_viewers[SC_N_CODECS];
     guint64 frames;
     guint64 expired_told; /* flushes that expired and were logged */
@@ -22,9 +26,16 @@ static void on_packet(ScPacket *packet, gpointer data)
     head->listener.packet(packet, head->data);
 }
 
-static ScStream *new_stream(ScHead *head, ScCodec codec, GError **error)
+static void on_greeting(ScPacket *packet, gpointer data)
 {
-    ScEncoderConfig config = {
+    ScHead *head = data;
+
+    head->listener.greeting(packet, head->data);
+}
+
+static void init_encoder_config(ScEncoderConfig *config, const ScHead *head, ScCodec codec)
+{
+    *config = (ScEncoderConfig){
         .codec = codec,
         .kind = head->config.encoder_kind,
         .description = head->encoder_description,
@@ -32,7 +43,21 @@ static ScStream *new_stream(ScHead *head, ScCodec codec, GError **error)
         .bitrate_kbit = head->config.bitrate_kbit,
         .max_fps = head->config.max_fps,
     };
-    ScStream *stream = sc_stream_new(&config, on_packet, head, error);
+}
+
+static void note_unavailable(ScHead *head, ScCodec codec, const GError *error)
+{
+    g_warning("%s cannot be encoded: %s", sc_codec_name(codec), error->message);
+    head->unavailable[codec] = TRUE;
+}
+
+static ScStream *new_stream(ScHead *head, ScCodec codec, GError **error)
+{
+    ScEncoderConfig config;
+    ScStream *stream;
+
+    init_encoder_config(&config, head, codec);
+    stream = sc_stream_new(&config, on_packet, head, error);
 
     if (stream != NULL && head->scanout != NULL) {
         sc_stream_set_scanout(stream, head->scanout);
@@ -77,6 +102,9 @@ static void on_source_scanout(ScScanout *scanout, gpointer data)
             sc_stream_set_scanout(head->streams[i], scanout);
         }
     }
+    if (head->greeting != NULL) {
+        sc_greeting_set_scanout(head->greeting, scanout);
+    }
     if (has_resized) {
         g_message("the guest shows %ux%u", sc_scanout_get_width(scanout),
                   sc_scanout_get_height(scanout));
@@ -112,6 +140,9 @@ static void on_source_frame(ScFrame *frame, gpointer data)
         if (head->streams[i] != NULL) {
             sc_stream_offer(head->streams[i], frame);
         }
+    }
+    if (head->greeting != NULL) {
+        sc_greeting_note_change(head->greeting);
     }
 }
 
@@ -186,6 +217,7 @@ void sc_head_free(ScHead *head)
     for (guint i = 0; i < SC_N_CODECS; i++) {
         sc_stream_free(head->streams[i]);
     }
+    sc_greeting_free(head->greeting);
     sc_source_free(head->source);
     sc_scanout_unref(head->scanout);
     g_free((char *)head->config.location);
@@ -213,10 +245,13 @@ gboolean sc_head_set_viewers(ScHead *head, ScCodec codec, guint viewers, guint o
 {
     g_autoptr(GError) error = NULL;
 
+    if (viewers > 0 && head->unavailable[codec]) {
+        return FALSE;
+    }
     if (head->streams[codec] == NULL && viewers > 0) {
         head->streams[codec] = new_stream(head, codec, &error);
         if (head->streams[codec] == NULL) {
-            g_warning("%s cannot be encoded: %s", sc_codec_name(codec), error->message);
+            note_unavailable(head, codec, error);
             return FALSE;
         }
     }
@@ -229,9 +264,39 @@ gboolean sc_head_set_viewers(ScHead *head, ScCodec codec, guint viewers, guint o
     return TRUE;
 }
 
-gboolean sc_head_is_copied(const ScHead *head)
+static gboolean may_be_read(const ScHead *head)
 {
-    return head->scanout != NULL && sc_stream_copies(head->streams[SC_CODEC_H264]);
+    ScDmabuf *dmabuf = sc_scanout_get_dmabuf(head->scanout);
+
+    return dmabuf == NULL || sc_stream_copies(head->streams[SC_CODEC_H264]) ||
+           sc_dmabuf_is_system_memory(dmabuf);
+}
+
+static void set_up_greeting(ScHead *head)
+{
+    g_autoptr(GError) error = NULL;
+    ScEncoderConfig config;
+
+    init_encoder_config(&config, head, SC_CODEC_MJPEG);
+    head->greeting = sc_greeting_new(&config, on_greeting, head, &error);
+    if (head->greeting == NULL) {
+        note_unavailable(head, SC_CODEC_MJPEG, error);
+    } else {
+        sc_greeting_set_scanout(head->greeting, head->scanout);
+    }
+}
+
+gboolean sc_head_make_greeting(ScHead *head)
+{
+    /* As in sc_head_set_viewers(), which also ends it. */
+    sc_source_set_watched(head->source, TRUE);
+    if (head->scanout == NULL || !may_be_read(head)) {
+        return FALSE;
+    }
+    if (head->greeting == NULL && !head->unavailable[SC_CODEC_MJPEG]) {
+        set_up_greeting(head);
+    }
+    return head->greeting != NULL && sc_greeting_make(head->greeting);
 }
 
 void sc_head_request_key(ScHead *head, ScCodec codec)

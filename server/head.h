@@ -30,6 +30,7 @@ typedef struct {
 /* All mandatory. What is passed stays the head's unless it is referenced. */
 typedef struct {
     void (*packet)(ScPacket *packet, gpointer data);
+    void (*greeting)(ScPacket *packet, gpointer data);     /* of sc_head_make_greeting() */
     void (*cursor_shape)(ScCursor *cursor, gpointer data); /* NULL: hidden */
     void (*cursor_position)(int x, int y, gpointer data);
     void (*pointer_mode)(ScPointerMode mode, gpointer data);
@@ -50,16 +51,16 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScHead, sc_head_free)
 /* Connects to the source. Once. */
 gboolean sc_head_start(ScHead *head, GError **error);
 
-/* See sc_stream_set_viewers(). FALSE, with a warning: no element for @codec is installed. */
+/* See sc_stream_set_viewers(). FALSE, with a warning the first time: no element for @codec is
+ * installed. */
 gboolean sc_head_set_viewers(ScHead *head, ScCodec codec, guint viewers, guint open_viewers);
 void sc_head_request_key(ScHead *head, ScCodec codec);
 
-/* Something is shown, and its pictures are copied for H.264: one more picture from the copy costs
- * little. What a GPU encodes without copies may be slow to read, or not possible. */
-gboolean sc_head_is_copied(const ScHead *head);
+/* See sc_greeting_make(). FALSE also where a GPU encodes without copies what the CPU should not
+ * read. */
+gboolean sc_head_make_greeting(ScHead *head);
 
 /* After @packet was sent to viewers; see sc_stream_adapt(). */
-/* See sc_stream_adapt(). */
 void sc_head_adapt(ScHead *head, ScPacket *packet, ScRateViewer *viewers, guint n_viewers);
 
 /* For input. The source stays the head's. */

@@ -28,9 +28,8 @@
  * So that one is sent once more, when the client must have dealt with all others. */
 #define REPEAT_DELAY (G_TIME_SPAN_SECOND / 2)
 
-/* Of the picture that greets a client. How long to wait for it: the guest may show nothing, or
- * something that cannot be made an MJPEG picture here. It is no use once H.264 would be shown as
- * soon; the encoder needs 0.1 s at most up to 1920x1080, which includes its start. */
+/* Of the picture that greets a client. How long to wait for it: encoding may fail. It is no use
+ * once H.264 would be shown as soon, and usually there before it is awaited. */
 #define GREETING_TIMEOUT (G_TIME_SPAN_SECOND / 4)
 
 /* From when it is in the client's socket until the client has shown it, which the end of its
@@ -57,7 +56,7 @@ struct ScOutbox {
     ScPacket *repeat; /* SC_CODEC_MJPEG: the last picture, until it was sent twice */
     ScTimer *repeat_timer;
 
-    gboolean greets; /* with a single picture; and it is no longer awaited but on its way */
+    gboolean awaits_greeting; /* nothing else is sent; or: */
     gboolean greeting_sent;
     ScTimer *greeting_timer;
 
@@ -133,7 +132,7 @@ static void watch_stall(ScOutbox *outbox)
 static void set_repeat(ScOutbox *outbox, ScPacket *packet)
 {
     g_clear_pointer(&outbox->repeat, sc_packet_unref);
-    if (packet != NULL && outbox->codec == SC_CODEC_MJPEG && !outbox->greets) {
+    if (packet != NULL && outbox->codec == SC_CODEC_MJPEG) {
         outbox->repeat = sc_packet_ref(packet);
         sc_timer_set_after(outbox->repeat_timer, REPEAT_DELAY);
     }
@@ -189,7 +188,7 @@ void sc_outbox_stop(ScOutbox *outbox)
     set_repeat(outbox, NULL);
     sc_timer_cancel(outbox->key_timer);
     sc_timer_cancel(outbox->greeting_timer);
-    outbox->greets = FALSE;
+    outbox->awaits_greeting = FALSE;
     outbox->greeting_sent = FALSE;
     outbox->was_congested = FALSE;
     outbox->key_time = 0;
@@ -204,11 +203,21 @@ void sc_outbox_start(ScOutbox *outbox, ScCodec codec)
     lose_packets(outbox);
 }
 
-void sc_outbox_greet(ScOutbox *outbox)
+void sc_outbox_await_greeting(ScOutbox *outbox)
 {
-    sc_outbox_start(outbox, SC_CODEC_MJPEG);
-    outbox->greets = TRUE;
+    sc_outbox_stop(outbox);
+    outbox->awaits_greeting = TRUE;
     sc_timer_set_after(outbox->greeting_timer, GREETING_TIMEOUT);
+}
+
+void sc_outbox_greet(ScOutbox *outbox, ScPacket *packet)
+{
+    if (outbox->awaits_greeting && sc_stream_device_send_packet(outbox->device, packet)) {
+        outbox->awaits_greeting = FALSE;
+        outbox->greeting_sent = TRUE;
+        sc_timer_cancel(outbox->greeting_timer);
+        watch_stall(outbox);
+    }
 }
 
 void sc_outbox_note_delivered(ScOutbox *outbox)
@@ -241,8 +250,8 @@ static gboolean is_full(const ScOutbox *outbox)
 
 gboolean sc_outbox_is_congested(const ScOutbox *outbox)
 {
-    return get_queued(outbox) >= ENOUGH_QUEUED_PACKETS || is_full(outbox) ||
-           (outbox->needs_key && !outbox->key_asked) || outbox->greeting_sent;
+    return !outbox->started || get_queued(outbox) >= ENOUGH_QUEUED_PACKETS || is_full(outbox) ||
+           (outbox->needs_key && !outbox->key_asked);
 }
 
 gboolean sc_outbox_needs_key(const ScOutbox *outbox)
@@ -252,16 +261,13 @@ gboolean sc_outbox_needs_key(const ScOutbox *outbox)
 
 gboolean sc_outbox_is_current(const ScOutbox *outbox)
 {
-    return outbox->started && !outbox->needs_key && !outbox->greeting_sent && !is_full(outbox);
+    return outbox->started && !outbox->needs_key && !is_full(outbox);
 }
 
 void sc_outbox_send(ScOutbox *outbox, ScPacket *packet)
 {
     const ScPacketInfo *info = sc_packet_get_info(packet);
 
-    if (outbox->greeting_sent) {
-        return; /* it is not lost, nobody has asked for it */
-    }
     if (!outbox->started || info->codec != outbox->codec || (outbox->needs_key && !info->is_key)) {
         outbox->dropped++;
         return;
@@ -273,10 +279,6 @@ void sc_outbox_send(ScOutbox *outbox, ScPacket *packet)
         }
         set_repeat(outbox, packet);
         watch_stall(outbox);
-        if (outbox->greets) {
-            outbox->greeting_sent = TRUE;
-            sc_timer_cancel(outbox->greeting_timer);
-        }
     } else {
         outbox->dropped++;
         if (!outbox->needs_key) {

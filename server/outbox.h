@@ -24,7 +24,7 @@ typedef struct {
     /* Was congested and is no longer. After wants_key if that is due too. */
     void (*has_room)(gpointer data);
 
-    /* The client has seen the picture of sc_outbox_greet(), or there is none to be had:
+    /* The client has seen the picture of sc_outbox_greet(), or none has come:
      * sc_outbox_start() is due. */
     void (*greeted)(gpointer data);
 
@@ -41,11 +41,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ScOutbox, sc_outbox_free)
 void sc_outbox_start(ScOutbox *outbox, ScCodec codec);
 
 /* There is a client that shall see the current picture before it can show what it will watch:
- * begins anew, as with SC_CODEC_MJPEG, for a single picture. Whoever sends another one loses it,
- * and is told that the client is congested. greeted follows unless something else begins: when the
- * client has had time to show it (it must be in the client's socket for that, so what comes next
- * waits as long as the network takes for one such picture), or after 250 ms without one. */
-void sc_outbox_greet(ScOutbox *outbox);
+ * begins anew, for sc_outbox_greet(). greeted follows unless something else begins: when the client
+ * has had time to show that (it must be in the client's socket for that, so what comes next waits
+ * as long as the network takes for one such picture), or after 250 ms without one. */
+void sc_outbox_await_greeting(ScOutbox *outbox);
+
+/* Queues @packet, of MJPEG (its own reference), if it is awaited. */
+void sc_outbox_greet(ScOutbox *outbox, ScPacket *packet);
 
 /* It is gone. At first there is none either. */
 void sc_outbox_stop(ScOutbox *outbox);

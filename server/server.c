@@ -32,9 +32,9 @@ static void on_demand(ScCodec codec, guint viewers, guint open_viewers, gpointer
     }
 }
 
-static gboolean on_may_greet(gpointer data)
+static gboolean on_wants_greeting(gpointer data)
 {
-    return sc_head_is_copied(((ScServer *)data)->head);
+    return sc_head_make_greeting(((ScServer *)data)->head);
 }
 
 static void on_wants_key(ScCodec codec, gpointer data)
@@ -76,7 +76,7 @@ static void on_size(guint width, guint height, gpointer data)
 
 static const ScAudienceListener audience_listener = {
     .demand = on_demand,
-    .may_greet = on_may_greet,
+    .wants_greeting = on_wants_greeting,
     .wants_key = on_wants_key,
     .input = {
         .key = on_key,
@@ -108,6 +108,11 @@ static void on_head_packet(ScPacket *packet, gpointer data)
     if (server->options->stats && !sc_timer_is_set(server->stats)) {
         sc_timer_set_after(server->stats, STATS_INTERVAL);
     }
+}
+
+static void on_head_greeting(ScPacket *packet, gpointer data)
+{
+    sc_audience_greet(((ScServer *)data)->audience, packet);
 }
 
 static void on_head_cursor_shape(ScCursor *cursor, gpointer data)
@@ -144,6 +149,7 @@ static void on_head_lost(const char *reason, gpointer data)
 
 static const ScHeadListener head_listener = {
     .packet = on_head_packet,
+    .greeting = on_head_greeting,
     .cursor_shape = on_head_cursor_shape,
     .cursor_position = on_head_cursor_position,
     .pointer_mode = on_head_pointer_mode,

@@ -36,6 +36,7 @@ typedef enum {
     NEWS_HAS_ROOM = 1 << 2,
     NEWS_CURSOR = 1 << 3, /* a cursor channel is there and knows no position */
     NEWS_JOINED = 1 << 4,
+    NEWS_WANTS_GREETING = 1 << 5,
 } News;
 
 struct ScViewer {
@@ -93,6 +94,7 @@ static void tell_closed(ScViewer *viewer)
 }
 
 static gboolean on_news(gpointer data);
+static void choose_codec(ScViewer *viewer);
 
 static void add_news(ScViewer *viewer, News news)
 {
@@ -121,7 +123,11 @@ static gboolean on_news(gpointer data)
     if ((news & NEWS_CURSOR) && viewer->has_cursor_position) {
         sc_viewer_set_cursor_position(viewer, viewer->cursor_x, viewer->cursor_y);
     }
-    if (news & NEWS_READY) {
+    if ((news & NEWS_WANTS_GREETING) && !viewer->ready &&
+        !viewer->listener.wants_greeting(viewer, viewer->data)) {
+        choose_codec(viewer);
+    }
+    if ((news & NEWS_READY) && viewer->ready) {
         viewer->listener.ready(viewer, viewer->codec, viewer->data);
     }
     if ((news & NEWS_WANTS_KEY) && sc_outbox_needs_key(viewer->outbox)) {
@@ -156,23 +162,24 @@ static void on_stalled(gpointer data)
 static gboolean needs_greeting(const ScViewer *viewer, guint usable)
 {
     return !viewer->greeted && (usable & 1u << SC_CODEC_MJPEG) != 0 &&
-           usable != 1u << SC_CODEC_MJPEG && viewer->listener.may_greet(viewer->data);
+           usable != 1u << SC_CODEC_MJPEG;
 }
 
 static void choose_codec(ScViewer *viewer)
 {
     guint usable = viewer->client_codecs & viewer->codecs;
 
-    viewer->ready = usable != 0;
-    if (viewer->ready) {
-        if (needs_greeting(viewer, usable)) {
-            viewer->codec = SC_CODEC_MJPEG;
-            sc_outbox_greet(viewer->outbox);
-        } else {
-            viewer->codec = (ScCodec)g_bit_nth_lsf(usable, -1);
-            sc_outbox_start(viewer->outbox, viewer->codec);
-        }
+    viewer->ready = FALSE;
+    if (needs_greeting(viewer, usable)) {
         viewer->greeted = TRUE;
+        sc_outbox_await_greeting(viewer->outbox);
+        add_news(viewer, NEWS_WANTS_GREETING);
+        return;
+    }
+    if (usable != 0) {
+        viewer->ready = TRUE;
+        viewer->codec = (ScCodec)g_bit_nth_lsf(usable, -1);
+        sc_outbox_start(viewer->outbox, viewer->codec);
         add_news(viewer, NEWS_READY);
         return;
     }
@@ -529,6 +536,11 @@ gboolean sc_viewer_is_current(const ScViewer *viewer)
 void sc_viewer_send(ScViewer *viewer, ScPacket *packet)
 {
     sc_outbox_send(viewer->outbox, packet);
+}
+
+void sc_viewer_greet(ScViewer *viewer, ScPacket *packet)
+{
+    sc_outbox_greet(viewer->outbox, packet);
 }
 
 void sc_viewer_set_cursor(ScViewer *viewer, ScCursor *cursor)

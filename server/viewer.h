@@ -30,17 +30,16 @@ typedef struct {
      * @viewer may be freed from here. */
     void (*joined)(ScViewer *viewer, gpointer data);
 
-    /* The client's display is connected and wants @codec from now on; also when it changes its
-     * mind, as it does when it was greeted: of a client that can decode something better but takes
-     * long to begin (spice-gtk makes a decoder then), SC_CODEC_MJPEG is wanted first, for a single
-     * picture, which it shows at once and keeps until it is ready for more. What it really wants
-     * comes about 0.1 s later, plus the time that the network takes for that picture, or after a
-     * quarter of a second without one. Nothing is sent before this. wants_key follows. */
-    void (*ready)(ScViewer *viewer, ScCodec codec, gpointer data);
+    /* The client's display is connected, and the client can decode something better than MJPEG but
+     * takes long to begin (spice-gtk makes a decoder then): a single picture of MJPEG would be
+     * shown at once and kept until it is ready for more. TRUE: it will come, to sc_viewer_greet().
+     * ready follows; about 0.1 s after the picture, plus the time that the network takes for it, or
+     * after a quarter of a second without one. */
+    gboolean (*wants_greeting)(ScViewer *viewer, gpointer data);
 
-    /* Whether a picture in MJPEG costs little now: without one there is no greeting. Called also
-     * from inside functions of this header; call none. */
-    gboolean (*may_greet)(gpointer data);
+    /* The client's display is connected and wants @codec from now on; also when it changes its
+     * mind. Nothing else is sent before this. wants_key follows. */
+    void (*ready)(ScViewer *viewer, ScCodec codec, gpointer data);
 
     /* It has lost packets and caught up again, or never had one: needs a key frame. Not asked again
      * before it got one. */
@@ -100,6 +99,9 @@ const char *sc_viewer_get_peer(const ScViewer *viewer);
  * full, and from then on up to the next key frame. A change of size or codec between packets is
  * announced to the client. */
 void sc_viewer_send(ScViewer *viewer, ScPacket *packet);
+
+/* The picture of wants_greeting (its own reference). Ignored when it is not awaited (any more). */
+void sc_viewer_greet(ScViewer *viewer, ScPacket *packet);
 
 /* See server/outbox.h. Encoding for a congested viewer alone would be delay or waste. */
 gboolean sc_viewer_is_current(const ScViewer *viewer);

@@ -100,13 +100,12 @@ class Bench:
         return self.host.find_all(r"^done (\d+) (\d+) (\d+)$", since)
 
     def stop(self):
-        """The statistics of the daemon's whole life; H.264's, which come before MJPEG's of the
-        greeting."""
+        """The statistics of the daemon's whole life."""
         self.client.stop()
         self.scancast.stop()
         self.host.stop()
         lines = self.scancast.find_all(r"^stats: (.*)$")
-        return dict(reversed(re.findall(r"(\w+)=(\"[^\"]*\"|\S+)", lines[-1].group(1))))
+        return dict(re.findall(r"(\w+)=(\"[^\"]*\"|\S+)", lines[-1].group(1)))
 
 
 def bench_latency(folder, path, *client_arguments):

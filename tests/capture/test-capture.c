@@ -245,6 +245,20 @@ static void test_dmabuf_reads_and_closes(void)
     g_assert_cmpint(next_fd(), ==, before);
 }
 
+/* That of a real dmabuf is tested where there are some. */
+static void test_dmabuf_knows_its_memory(void)
+{
+    ScDmabufLayout layout = xrgb_layout(new_memfd(64 * 64 * 4), 64, 64);
+    g_autoptr(ScDmabuf) file = sc_dmabuf_new(&layout, NULL);
+    g_autoptr(ScDmabuf) device = NULL;
+
+    g_assert_true(sc_dmabuf_is_system_memory(file));
+    layout.planes[0].fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    device = sc_dmabuf_new(&layout, NULL);
+    g_assert_nonnull(device);
+    g_assert_false(sc_dmabuf_is_system_memory(device));
+}
+
 static void test_dmabuf_matches_by_inode(void)
 {
     int fd = new_memfd(64 * 64 * 4);
@@ -446,6 +460,7 @@ int main(int argc, char **argv)
     g_test_add_func("/flush/forgotten-is-critical", test_flush_forgotten_is_critical);
     g_test_add_func("/format/layout-arithmetic", test_layout_arithmetic);
     g_test_add_func("/dmabuf/reads-and-closes", test_dmabuf_reads_and_closes);
+    g_test_add_func("/dmabuf/knows-its-memory", test_dmabuf_knows_its_memory);
     g_test_add_func("/dmabuf/matches-by-inode", test_dmabuf_matches_by_inode);
     g_test_add_func("/dmabuf/refuses-nonsense", test_dmabuf_refuses_nonsense);
     g_test_add_func("/dmabuf/that-shrinks", test_dmabuf_that_shrinks);

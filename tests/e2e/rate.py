@@ -31,9 +31,9 @@ class Rates(Case):
         return link, client
 
     def stats(self):
-        """Of the latest line that has them; H.264's, which come before MJPEG's of the greeting."""
+        """Of the latest line that has them."""
         line = self.scancast.find_all(r"^stats: .* bitrate_kbit=")[-1].string
-        return dict(reversed(re.findall(r"(\w+)=(\"[^\"]*\"|\S+)", line)))
+        return dict(re.findall(r"(\w+)=(\"[^\"]*\"|\S+)", line))
 
     def bitrate(self):
         return int(self.stats()["bitrate_kbit"])

@@ -163,9 +163,9 @@ class Encoders(ViewersCase):
         self.assertEqual(self.count(scancast), 0)
         threads = count_threads(scancast.pid)
         clients = [self.watch(scancast) for _ in range(3)]
-        wait_until(lambda: self.count(scancast) == 1)  # the other one made greetings
+        wait_until(lambda: self.count(scancast) == 1)  # the other one made the greetings
         other = self.watch(scancast, "--no-h264")
-        self.assertEqual(self.count(scancast), 2)
+        self.assertIn(self.count(scancast), (2, 3))  # perhaps with that for greetings
         other.send("quit")
         wait_until(lambda: self.count(scancast) == 1)
         for client in clients:

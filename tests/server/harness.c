@@ -74,15 +74,16 @@ static void on_size(ScViewer *viewer, guint width, guint height, gpointer data)
     g_string_append_printf(((Served *)data)->input, "size=%u,%u ", width, height);
 }
 
-static gboolean on_may_greet(gpointer data)
+static gboolean on_wants_greeting(ScViewer *viewer, gpointer data)
 {
+    ((Served *)data)->n_wants_greeting++;
     return TRUE;
 }
 
 static const ScViewerListener viewer_listener = {
     .joined = on_joined,
+    .wants_greeting = on_wants_greeting,
     .ready = on_ready,
-    .may_greet = on_may_greet,
     .wants_key = on_wants_key,
     .has_room = on_has_room,
     .closed = on_closed,

@@ -19,7 +19,7 @@ typedef struct {
     Harness *harness;
     ScViewer *viewer; /* NULL once freed */
     ScCodec codec;
-    guint n_joined, n_ready, n_wants_key, n_has_room, n_closed;
+    guint n_joined, n_wants_greeting, n_ready, n_wants_key, n_has_room, n_closed;
     GString *input; /* one word per event, "key=30,1 motion=5,-7 " */
 } Served;
 

@@ -19,6 +19,15 @@ static guint count_lines(const ProbeChild *probe, const char *prefix)
     return n;
 }
 
+/* A client that may have both codecs and wants a greeting. */
+static Served *wait_for_wish(Harness *harness, guint index)
+{
+    Served *served = harness_wait_viewer(harness, index);
+
+    HARNESS_WAIT(served->n_wants_greeting == 1);
+    return served;
+}
+
 /* One picture in MJPEG, which is shown before H.264 begins, once, and not taken off the screen. */
 static void test_greeting(gconstpointer data)
 {
@@ -32,18 +41,18 @@ static void test_greeting(gconstpointer data)
 
     harness->codecs = BOTH_CODECS;
     probe = harness_probe(harness, options);
-    served = harness_wait_ready(harness, 0);
-    g_assert_cmpint(served->codec, ==, SC_CODEC_MJPEG);
-    g_assert_false(sc_viewer_is_congested(served->viewer));
-    sc_viewer_send(served->viewer, g_ptr_array_index(pictures, 0));
+    served = wait_for_wish(harness, 0);
+    sc_viewer_greet(served->viewer, g_ptr_array_index(pictures, 0));
     g_assert_true(sc_viewer_is_congested(served->viewer));
     g_assert_false(sc_viewer_is_current(served->viewer));
-    sc_viewer_send(served->viewer, g_ptr_array_index(pictures, 1));
+    sc_viewer_greet(served->viewer, g_ptr_array_index(pictures, 1));
+    sc_viewer_send(served->viewer, g_ptr_array_index(packets, 0)); /* nor that */
+    g_assert_cmpuint(served->n_ready, ==, 0);
 
-    HARNESS_WAIT(served->n_ready == 2 && served->n_wants_key == 2);
+    HARNESS_WAIT(served->n_ready == 1 && served->n_wants_key == 1);
     g_assert_cmpint(served->codec, ==, SC_CODEC_H264);
     g_assert_false(sc_viewer_is_congested(served->viewer));
-    sc_viewer_send(served->viewer, g_ptr_array_index(pictures, 1)); /* of another viewer */
+    sc_viewer_greet(served->viewer, g_ptr_array_index(pictures, 1)); /* of another viewer */
     harness_send_all(served, packets);
     probe_wait_frame(probe, 100, WIDTH, HEIGHT); /* though nobody has waited for it before */
     probe_wait_frame(probe, 3, WIDTH, HEIGHT);
@@ -52,7 +61,8 @@ static void test_greeting(gconstpointer data)
     g_assert_cmpuint(counts.packets, ==, 1 + packets->len);
     g_assert_cmpuint(count_lines(probe, "display "), ==, 1);
     g_assert_cmpuint(count_lines(probe, "frame number=100 "), ==, 1);
-    g_assert_cmpuint(served->n_ready, ==, 2);
+    g_assert_cmpuint(served->n_ready, ==, 1);
+    g_assert_cmpuint(served->n_wants_greeting, ==, 1);
 }
 
 /* @picture with so much behind it that a client that has stopped cannot be sent all of it. */
@@ -81,16 +91,16 @@ static void test_greeting_undelivered(void)
 
     harness->codecs = BOTH_CODECS;
     probe = harness_probe(harness, NULL);
-    served = harness_wait_ready(harness, 0);
+    served = wait_for_wish(harness, 0);
     probe_signal(probe, SIGSTOP);
-    sc_viewer_send(served->viewer, huge);
+    sc_viewer_greet(served->viewer, huge);
     harness_run(G_TIME_SPAN_SECOND);
-    g_assert_cmpuint(served->n_ready, ==, 1);
+    g_assert_cmpuint(served->n_ready, ==, 0);
     sc_viewer_get_counts(served->viewer, &counts);
     g_assert_cmpuint(counts.flow.waiting, ==, 1);
 
     probe_signal(probe, SIGCONT);
-    HARNESS_WAIT(served->n_ready == 2 && served->n_wants_key == 2);
+    HARNESS_WAIT(served->n_ready == 1 && served->n_wants_key == 1);
     sc_viewer_get_counts(served->viewer, &counts);
     g_assert_cmpuint(counts.packets, ==, 1);
     harness_send_all(served, packets);
@@ -108,9 +118,9 @@ static void test_greeting_without(void)
 
     harness->codecs = BOTH_CODECS;
     probe = harness_probe(harness, NULL);
-    served = harness_wait_ready(harness, 0);
+    served = wait_for_wish(harness, 0);
     start = g_get_monotonic_time();
-    HARNESS_WAIT(served->n_ready == 2 && served->n_wants_key == 2);
+    HARNESS_WAIT(served->n_ready == 1 && served->n_wants_key == 1);
     g_assert_cmpint(g_get_monotonic_time() - start, >, 100 * G_TIME_SPAN_MILLISECOND);
     g_assert_cmpint(served->codec, ==, SC_CODEC_H264);
     harness_send_all(served, packets);
@@ -130,17 +140,17 @@ static void test_greeting_given_up(gconstpointer data)
     for (guint sent = 0; sent < 2; sent++) {
         harness->codecs = BOTH_CODECS;
         probe = harness_probe(harness, NULL);
-        served = harness_wait_ready(harness, sent);
+        served = wait_for_wish(harness, sent);
         if (sent > 0) {
-            sc_viewer_send(served->viewer, g_ptr_array_index(pictures, 0));
+            sc_viewer_greet(served->viewer, g_ptr_array_index(pictures, 0));
         }
         sc_viewer_set_codecs(served->viewer, 1u << codec);
-        HARNESS_WAIT(served->n_ready == 2 && served->n_wants_key == 2);
+        HARNESS_WAIT(served->n_ready == 1 && served->n_wants_key == 1);
         g_assert_cmpint(served->codec, ==, codec);
         harness_send_all(served, packets);
         probe_wait_frame(probe, 3, WIDTH, HEIGHT);
         harness_run(G_TIME_SPAN_SECOND); /* more than any greeting takes */
-        g_assert_cmpuint(served->n_ready, ==, 2);
+        g_assert_cmpuint(served->n_ready, ==, 1);
     }
 }
 

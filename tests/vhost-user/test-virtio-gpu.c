@@ -343,6 +343,8 @@ static void test_flips(Fixture *fixture, gconstpointer data)
     guest_flush_fenced(guest, 2, 101);
     g_assert_true(guest->scanout == first);
     vmm_wait_used(guest->vmm, CONTROL, 1);
+    /* Of a memfd as well as of a real dmabuf: the guest's own pages. */
+    g_assert_true(sc_dmabuf_is_system_memory(sc_scanout_get_dmabuf(guest->scanout)));
     if (guest_has_udmabuf()) {
         guest_draw(guest, &b, WIDTH, HEIGHT, STRIDE, 0, 9);
         guest_check_picture(guest, ALL, 9);
