@@ -99,8 +99,8 @@ GBytes *sc_spice_compat_get_h264_intro(void)
     static const guint8 intro[] = { DELIMITER };
     static GBytes *bytes;
 
-    if (g_once_init_enter(&bytes)) {
-        g_once_init_leave(&bytes, g_bytes_new_static(intro, sizeof intro));
+    if (bytes == NULL) {
+        bytes = g_bytes_new_static(intro, sizeof intro);
     }
     return bytes;
 }
@@ -117,8 +117,8 @@ GBytes *sc_spice_compat_get_h264_tail(void)
     };
     static GBytes *bytes;
 
-    if (g_once_init_enter(&bytes)) {
-        g_once_init_leave(&bytes, g_bytes_new_static(tail, sizeof tail));
+    if (bytes == NULL) {
+        bytes = g_bytes_new_static(tail, sizeof tail);
     }
     return bytes;
 }

@@ -99,6 +99,11 @@ static void wait_until(const guint *value, guint wanted)
     g_source_remove(source);
 }
 
+void wait_packets(GPtrArray *packets, guint n)
+{
+    wait_until(&packets->len, n);
+}
+
 void harness_wait_packets(Harness *harness, guint n)
 {
     wait_until(&harness->packets->len, n);

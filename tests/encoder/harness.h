@@ -29,6 +29,9 @@ void harness_wait_packets(Harness *harness, guint n);
 void harness_wait_dropped(Harness *harness, guint n);
 void harness_wait_failed(Harness *harness);
 
+/* Until @packets, which something in the main context adds to, are as many, or more. */
+void wait_packets(GPtrArray *packets, guint n);
+
 /* A picture of patches of 32x32 pixels, whose colours depend on @seed. */
 typedef struct {
     guint width, height;

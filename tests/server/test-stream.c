@@ -47,16 +47,6 @@ static void test_clear(Test *test)
     g_ptr_array_unref(test->packets);
 }
 
-static void wait_packets(Test *test, guint n)
-{
-    gint64 end = g_get_monotonic_time() + DEADLINE_US;
-
-    while (test->packets->len < n) {
-        g_assert_cmpint(g_get_monotonic_time(), <, end);
-        g_main_context_iteration(NULL, FALSE);
-    }
-}
-
 /* Until there was no packet for some time. */
 static void wait_silence(Test *test)
 {
@@ -96,9 +86,9 @@ static void test_last_picture(void)
         guint before = test.packets->len;
 
         draw_page(&test, i);
-        wait_packets(&test, before + 1);
+        wait_packets(test.packets, before + 1);
     }
-    wait_packets(&test, 40);
+    wait_packets(test.packets, 40);
     n_drawn = test.packets->len;
     at_first = decode_error(test.packets, 0, &test.picture);
     wait_silence(&test);
@@ -124,7 +114,7 @@ static void test_late_viewers(void)
         double at_first, at_last;
 
         sc_stream_request_key(test.stream);
-        wait_packets(&test, before + 1);
+        wait_packets(test.packets, before + 1);
         at_first = decode_error(test.packets, before, &test.picture);
         wait_silence(&test);
         at_last = decode_error(test.packets, before, &test.picture);
