@@ -177,6 +177,7 @@ static void choose_codec(ScViewer *viewer)
         return;
     }
     if (usable != 0) {
+        viewer->greeted = TRUE; /* what it shows already needs no greeting */
         viewer->ready = TRUE;
         viewer->codec = (ScCodec)g_bit_nth_lsf(usable, -1);
         sc_outbox_start(viewer->outbox, viewer->codec);
