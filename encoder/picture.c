@@ -4,6 +4,7 @@
 #include "capture/error.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 /* Of x86-64, and of arm64 with its usual pages of 4 KiB. */
@@ -22,6 +23,8 @@ static guint8 *alloc_pixels(gsize size)
     if (is_large) {
         madvise(data, size, MADV_HUGEPAGE);
     }
+    /* Rows may have a few bytes more than pixels, which nobody writes but others may read. */
+    memset(data, 0, size);
     return data;
 }
 
