@@ -124,6 +124,21 @@ static guint32 source_rgb(const Source *source, guint x, guint y)
                         source->pixels + (gsize)source->stride * row + x * source->format->bytes);
 }
 
+/* Of one channel, in the middle of the pixels that a reduced one stands for. */
+static int source_mean(const Source *source, guint x, guint y, guint divisor, guint shift)
+{
+    guint first = divisor / 2 - 1;
+    guint sum = 0;
+
+    for (guint i = 0; i < 4; i++) {
+        guint from_x = MIN(x * divisor + first + i % 2, source->width - 1);
+        guint from_y = MIN(y * divisor + first + i / 2, source->height - 1);
+
+        sum += source_rgb(source, from_x, from_y) >> shift & 0xff;
+    }
+    return (int)sum / 4;
+}
+
 static void check_all(const Source *source, const ScPicture *picture)
 {
     for (guint y = 0; y < (guint)picture->info.height; y++) {
@@ -213,6 +228,55 @@ static void test_damage(void)
         source_clear(&source);
         source_clear(&before);
     }
+}
+
+/* Also where a row or column is left over, and rows go up. */
+static void test_reduced(void)
+{
+    const guint tolerance = 2; /* pixman's weights, and 5 bits made 8 before or after the mixture */
+
+    for (guint i = 0; i < 8; i++) {
+        const Format *format = &formats[i & 1 ? G_N_ELEMENTS(formats) - 4 : 0]; /* RGB565 */
+        guint divisor = i & 2 ? 4 : 2;
+        g_autoptr(ScScanout) small = NULL;
+        g_autoptr(GError) error = NULL;
+        Source source;
+        ScPixels pixels;
+
+        source_init(&source, format, 70, 45, 4, 0, (i & 4) != 0);
+        small = sc_copy_reduced(source.scanout, divisor, &error);
+        g_assert_no_error(error);
+        g_assert_cmpuint(sc_scanout_get_width(small), ==, (70 + divisor - 1) / divisor);
+        g_assert_cmpuint(sc_scanout_get_height(small), ==, (45 + divisor - 1) / divisor);
+        g_assert_true(sc_scanout_begin_read(small, &pixels, NULL));
+        for (guint y = 0; y < sc_scanout_get_height(small); y++) {
+            const guint32 *row =
+                (const guint32 *)(gconstpointer)(pixels.data + pixels.stride * (int)y);
+
+            for (guint x = 0; x < sc_scanout_get_width(small); x++) {
+                for (guint shift = 0; shift < 24; shift += 8) {
+                    int off =
+                        (int)(row[x] >> shift & 0xff) - source_mean(&source, x, y, divisor, shift);
+
+                    g_assert_cmpint(ABS(off), <=, tolerance);
+                }
+            }
+        }
+        sc_scanout_end_read(small);
+        source_clear(&source);
+    }
+}
+
+/* Rows that pixman cannot address. */
+static void test_reduced_refused(void)
+{
+    g_autoptr(GError) error = NULL;
+    Source source;
+
+    source_init(&source, formats, 70, 45, 1, 0, FALSE);
+    g_assert_null(sc_copy_reduced(source.scanout, 2, &error));
+    g_assert_error(error, SC_ERROR, SC_ERROR_UNSUPPORTED);
+    source_clear(&source);
 }
 
 /* A picture somebody reads is not drawn into; the other one gets what it lacks, and no more. */
@@ -431,6 +495,8 @@ int main(int argc, char **argv)
         g_test_add_data_func(path, &formats[i], test_format);
     }
     g_test_add_func("/shadow/damage", test_damage);
+    g_test_add_func("/shadow/reduced", test_reduced);
+    g_test_add_func("/shadow/reduced-refused", test_reduced_refused);
     g_test_add_func("/shadow/two-pictures", test_two_pictures);
     g_test_add_func("/shadow/change-of-scanout", test_change_of_scanout);
     g_test_add_func("/shadow/unreadable", test_unreadable);
