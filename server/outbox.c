@@ -59,6 +59,7 @@ struct ScOutbox {
     gboolean awaits_greeting; /* nothing else is sent; or: */
     gboolean greeting_sent;
     ScTimer *greeting_timer;
+    gint64 greeting_time; /* when its picture was taken; 0: there was none */
 
     guint64 packets, bytes, key_frames, dropped;
 };
@@ -215,6 +216,7 @@ void sc_outbox_greet(ScOutbox *outbox, ScPacket *packet)
     if (outbox->awaits_greeting && sc_stream_device_send_packet(outbox->device, packet)) {
         outbox->awaits_greeting = FALSE;
         outbox->greeting_sent = TRUE;
+        outbox->greeting_time = sc_packet_get_info(packet)->capture_time;
         sc_timer_cancel(outbox->greeting_timer);
         watch_stall(outbox);
     }
@@ -270,6 +272,12 @@ void sc_outbox_send(ScOutbox *outbox, ScPacket *packet)
 
     if (!outbox->started || info->codec != outbox->codec || (outbox->needs_key && !info->is_key)) {
         outbox->dropped++;
+        return;
+    }
+    if (info->capture_time < outbox->greeting_time) {
+        /* Others' key frame, encoded for longer than the greeting was: not the one asked for. */
+        outbox->dropped++;
+        lose_packets(outbox);
         return;
     }
     if (!is_full(outbox) && sc_stream_device_send_packet(outbox->device, packet)) {

@@ -316,6 +316,7 @@ GPtrArray *harness_encode(ScCodec codec, int width, int height, guint first, gui
             .width = width,
             .height = height,
             .serial = first + i,
+            .capture_time = g_get_monotonic_time(),
         };
 
         push_pattern(GST_APP_SRC(source), width, height, first + i, i);

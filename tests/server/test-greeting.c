@@ -32,8 +32,8 @@ static Served *wait_for_wish(Harness *harness, guint index)
 static void test_greeting(gconstpointer data)
 {
     const char *const options[] = { data, NULL };
-    g_autoptr(GPtrArray) packets = harness_encode(SC_CODEC_H264, WIDTH, HEIGHT, 1, 3, 60);
     g_autoptr(GPtrArray) pictures = harness_encode(SC_CODEC_MJPEG, WIDTH, HEIGHT, 100, 2, 60);
+    g_autoptr(GPtrArray) packets = harness_encode(SC_CODEC_H264, WIDTH, HEIGHT, 1, 3, 60);
     g_autoptr(Harness) harness = harness_new(NULL, NULL);
     ScOutboxCounts counts;
     ProbeChild *probe;
@@ -65,6 +65,30 @@ static void test_greeting(gconstpointer data)
     g_assert_cmpuint(served->n_wants_greeting, ==, 1);
 }
 
+/* What was taken before the greeting and comes after it, as others may have asked for it, does not
+ * bring the picture back that was shown then. */
+static void test_greeting_overtakes(void)
+{
+    g_autoptr(GPtrArray) before = harness_encode(SC_CODEC_H264, WIDTH, HEIGHT, 1, 1, 60);
+    g_autoptr(GPtrArray) pictures = harness_encode(SC_CODEC_MJPEG, WIDTH, HEIGHT, 100, 1, 60);
+    g_autoptr(GPtrArray) after = harness_encode(SC_CODEC_H264, WIDTH, HEIGHT, 101, 2, 60);
+    g_autoptr(Harness) harness = harness_new(NULL, NULL);
+    ProbeChild *probe;
+    Served *served;
+
+    harness->codecs = BOTH_CODECS;
+    probe = harness_probe(harness, NULL);
+    served = wait_for_wish(harness, 0);
+    sc_viewer_greet(served->viewer, g_ptr_array_index(pictures, 0));
+    HARNESS_WAIT(served->n_ready == 1 && served->n_wants_key == 1);
+    harness_send_all(served, before);
+    HARNESS_WAIT(served->n_wants_key == 2);
+    harness_send_all(served, after);
+    probe_wait_frame(probe, 102, WIDTH, HEIGHT);
+    g_assert_cmpuint(count_lines(probe, "frame number=1 "), ==, 0);
+    g_assert_cmpuint(served->n_wants_key, ==, 2);
+}
+
 /* @picture with so much behind it that a client that has stopped cannot be sent all of it. */
 static ScPacket *make_huge(ScPacket *picture)
 {
@@ -81,8 +105,8 @@ static ScPacket *make_huge(ScPacket *picture)
 /* H.264 waits until the client has the picture, which is not sent again meanwhile. */
 static void test_greeting_undelivered(void)
 {
-    g_autoptr(GPtrArray) packets = harness_encode(SC_CODEC_H264, WIDTH, HEIGHT, 1, 1, 60);
     g_autoptr(GPtrArray) pictures = harness_encode(SC_CODEC_MJPEG, WIDTH, HEIGHT, 100, 1, 60);
+    g_autoptr(GPtrArray) packets = harness_encode(SC_CODEC_H264, WIDTH, HEIGHT, 1, 1, 60);
     g_autoptr(ScPacket) huge = make_huge(g_ptr_array_index(pictures, 0));
     g_autoptr(Harness) harness = harness_new("0", NULL);
     ScOutboxCounts counts;
@@ -131,8 +155,8 @@ static void test_greeting_without(void)
 static void test_greeting_given_up(gconstpointer data)
 {
     const ScCodec codec = GPOINTER_TO_INT(data);
-    g_autoptr(GPtrArray) packets = harness_encode(codec, WIDTH, HEIGHT, 1, 3, 60);
     g_autoptr(GPtrArray) pictures = harness_encode(SC_CODEC_MJPEG, WIDTH, HEIGHT, 100, 1, 60);
+    g_autoptr(GPtrArray) packets = harness_encode(codec, WIDTH, HEIGHT, 1, 3, 60);
     g_autoptr(Harness) harness = harness_new(NULL, NULL);
     ProbeChild *probe;
     Served *served;
@@ -159,6 +183,7 @@ int main(int argc, char *argv[])
     harness_init(&argc, &argv);
     g_test_add_data_func("/greeting/canvas", NULL, test_greeting);
     g_test_add_data_func("/greeting/overlay", "--overlay", test_greeting);
+    g_test_add_func("/greeting/overtakes", test_greeting_overtakes);
     g_test_add_func("/greeting/undelivered", test_greeting_undelivered);
     g_test_add_func("/greeting/without", test_greeting_without);
     g_test_add_data_func("/greeting/h264", GINT_TO_POINTER(SC_CODEC_H264), test_greeting_given_up);
