@@ -7,11 +7,12 @@
  * Thread:  the owner thread; everything runs in the main context that was the thread default at
  *          sc_relay_new().
  * Memory:  at most 4 KiB towards libspice-server and 16 KiB towards the client, or before that
- *          8 KiB of a WebSocket's request, besides the kernel's buffers. Nothing is read from a
- * side while the other does not take what is there, and nothing from a client that does not take
- * what it is sent: it cannot fill libspice-server's queues with answers. Cost:    nothing while
- * nothing is sent. The end: whichever side ends, the other is told as soon as it got what was on
- * its way to it, and within 5 s in any case. A client that breaks the rules is cut off at once.
+ *          8 KiB of a WebSocket's request, besides the kernel's buffers.
+ *
+ * Nothing is read from a side while the other does not take what is there, and nothing from a
+ * client that does not take what it is sent: it cannot fill libspice-server's queues with answers.
+ * Whichever side ends, the other is told as soon as it got what was on its way to it, and within
+ * 5 s in any case. A client that breaks the rules is cut off at once.
  */
 #pragma once
 
