@@ -6,12 +6,16 @@
 
 #include <drm_fourcc.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/dma-buf.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Where the memory is. */
+typedef enum { WHERE_UNKNOWN, WHERE_SYSTEM, WHERE_ELSEWHERE } Where;
 
 struct ScDmabuf {
     gatomicrefcount ref_count;
@@ -22,6 +26,7 @@ struct ScDmabuf {
     GDestroyNotify released;             /* or NULL */
     gpointer released_data;
     gboolean has_sync; /* FALSE: not a real dmabuf (a memfd), needs no ioctl */
+    Where where;
 };
 
 static void layout_close(const ScDmabufLayout *layout)
@@ -149,17 +154,16 @@ guint64 sc_dmabuf_get_inode(const ScDmabuf *dmabuf)
     return dmabuf->inode;
 }
 
-gboolean sc_dmabuf_is_system_memory(const ScDmabuf *dmabuf)
+static gboolean is_in_system(int fd)
 {
     /* dma_buf_show_fdinfo() in the kernel's drivers/dma-buf/dma-buf.c; names as in udmabuf.c and
      * heaps/system_heap.c there. */
     static const char *const exporters[] = { "exp_name:\tudmabuf\n", "exp_name:\tsystem\n" };
-    int fd = dmabuf->layout.planes[0].fd;
     g_autofree char *path = g_strdup_printf("/proc/self/fdinfo/%d", fd);
     g_autofree char *info = NULL;
-    struct stat file;
 
-    if (fstat(fd, &file) == 0 && S_ISREG(file.st_mode)) {
+    /* Of memfds the kernel knows the seals; a file on a disk is nothing that a VMM shows. */
+    if (fcntl(fd, F_GET_SEALS) >= 0) {
         return TRUE;
     }
     if (!g_file_get_contents(path, &info, NULL, NULL)) {
@@ -171,6 +175,14 @@ gboolean sc_dmabuf_is_system_memory(const ScDmabuf *dmabuf)
         }
     }
     return FALSE;
+}
+
+gboolean sc_dmabuf_is_system_memory(ScDmabuf *dmabuf)
+{
+    if (dmabuf->where == WHERE_UNKNOWN) {
+        dmabuf->where = is_in_system(dmabuf->layout.planes[0].fd) ? WHERE_SYSTEM : WHERE_ELSEWHERE;
+    }
+    return dmabuf->where == WHERE_SYSTEM;
 }
 
 gboolean sc_dmabuf_matches(const ScDmabuf *dmabuf, const ScDmabufLayout *layout)

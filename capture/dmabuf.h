@@ -53,9 +53,9 @@ guint64 sc_dmabuf_get_size(const ScDmabuf *dmabuf, guint plane);
 guint64 sc_dmabuf_get_inode(const ScDmabuf *dmabuf);
 
 /* TRUE if the CPU reads it like any memory, laid out as the guest's drivers say: pages of a guest
- * (udmabuf), of a dma-buf heap, or no dmabuf at all but a file (memfd). What GPUs export may be far
- * away, uncached or tiled. Asks the kernel each time. */
-gboolean sc_dmabuf_is_system_memory(const ScDmabuf *dmabuf);
+ * (udmabuf), of a dma-buf heap, or no dmabuf at all but a memfd. What GPUs export may be far away,
+ * uncached or tiled. */
+gboolean sc_dmabuf_is_system_memory(ScDmabuf *dmabuf);
 
 /* TRUE if @layout describes the same memory in the same way (compares inodes, not fd numbers). */
 gboolean sc_dmabuf_matches(const ScDmabuf *dmabuf, const ScDmabufLayout *layout);

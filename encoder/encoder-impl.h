@@ -40,6 +40,12 @@ G_BEGIN_DECLS
  * given up, and all with it, at the last of so many failures. */
 #define SC_LADDER_MAX_FAILURES 3
 
+/* MJPEG is made by the CPU, of pictures in SC_JPEG_COLORIMETRY: JFIF's full range and the matrix of
+ * BT.601; jpegenc itself does not convert. */
+#define SC_JPEG_FRAGMENT "jpegenc name=encoder quality=85 idct-method=islow"
+#define SC_JPEG_COLORIMETRY "1:4:0:0"
+#define SC_JPEG_CAPS "image/jpeg"
+
 /* What a pipeline is opened for. */
 typedef struct {
     const ScEncoderConfig *config;
@@ -78,6 +84,7 @@ typedef struct {
 extern const ScRungImpl sc_rung_custom;
 extern const ScRungImpl sc_rung_software;
 extern const ScRungImpl sc_rung_va_dmabuf;
+extern const ScRungImpl sc_rung_va_download;
 extern const ScRungImpl sc_rung_va_upload;
 
 /* Which rung to use, why not the better ones, and when to try these again. */

@@ -484,7 +484,14 @@ gboolean sc_encoder_list_rungs(const ScEncoderConfig *config, guint32 width, gui
                                void (*func)(const ScEncoderRung *rung, gpointer data),
                                gpointer data, GError **error)
 {
-    ScTarget target = { width, height, fourcc, TRUE, FALSE, 0, 1, FALSE };
+    ScTarget target = {
+        .width = width,
+        .height = height,
+        .fourcc = fourcc,
+        .is_dmabuf = TRUE,
+        .n_planes = 1,
+        .is_far = TRUE,
+    };
     g_autoptr(ScLadder) ladder = NULL;
     ScEncoderRung rung;
 

@@ -35,7 +35,7 @@ typedef struct ScEncoder ScEncoder;
 
 typedef enum {
     SC_ENCODER_AUTO,     /* the whole ladder */
-    SC_ENCODER_VA,       /* the rungs that use VA-API only; MJPEG as SC_ENCODER_SOFTWARE */
+    SC_ENCODER_VA,       /* the rungs that use VA-API only; MJPEG as SC_ENCODER_AUTO */
     SC_ENCODER_SOFTWARE, /* the software rung only */
     SC_ENCODER_CUSTOM,   /* the user's pipeline description only; MJPEG as SC_ENCODER_SOFTWARE */
 } ScEncoderKind;
@@ -52,6 +52,8 @@ typedef struct {
     guint bitrate_kbit;      /* H.264: target and ceiling, kbit/s, 1 to 2000000; not for
                               * SC_ENCODER_CUSTOM, where it is the description's business */
     guint max_fps;           /* frames per second the rate control reckons with, 1 to 1000 */
+    guint max_pixels;        /* MJPEG: pictures that have more are encoded by zero-copy rungs at a
+                              * half, a quarter... of their size; 0: all as they are */
 } ScEncoderConfig;
 
 typedef struct {
@@ -140,7 +142,8 @@ typedef struct {
 
 /*
  * The ladder for @config, best rung first, and how it would take dmabufs of this size and format
- * (linear, DRM_FORMAT_*). @func is called for each rung. Fails if @config is out of range.
+ * (linear, a GPU's own, DRM_FORMAT_*). @func is called for each rung. Fails if @config is out of
+ * range.
  */
 gboolean sc_encoder_list_rungs(const ScEncoderConfig *config, guint32 width, guint32 height,
                                guint32 fourcc,

@@ -45,13 +45,15 @@ static const ScRungImpl *const video_rungs[] = { &sc_rung_va_dmabuf, &sc_rung_va
                                                  &sc_rung_software, NULL };
 static const ScRungImpl *const va_rungs[] = { &sc_rung_va_dmabuf, &sc_rung_va_upload, NULL };
 static const ScRungImpl *const software_rungs[] = { &sc_rung_software, NULL };
+/* The codec for viewers that have no other, or not yet. */
+static const ScRungImpl *const jpeg_rungs[] = { &sc_rung_va_download, &sc_rung_software, NULL };
 static const ScRungImpl *const custom_rungs[] = { &sc_rung_custom, NULL };
 
 const ScRungImpl *const *sc_ladder_get_rungs(const ScEncoderConfig *config)
 {
-    /* The codec for viewers that have no other: all else is for H.264. */
     if (config->codec == SC_CODEC_MJPEG) {
-        return software_rungs;
+        return config->kind == SC_ENCODER_AUTO || config->kind == SC_ENCODER_VA ? jpeg_rungs
+                                                                                : software_rungs;
     }
     switch (config->kind) {
     case SC_ENCODER_AUTO:

@@ -59,11 +59,10 @@ static const Choice choices[] = {
         .factory = "jpegenc",
         .package = "gstreamer1.0-plugins-good",
         .format = GST_VIDEO_FORMAT_I420,
-        /* JFIF: full range, the matrix of BT.601; jpegenc itself does not convert. */
-        .colorimetry = "1:4:0:0",
+        .colorimetry = SC_JPEG_COLORIMETRY,
         .chroma_site = GST_VIDEO_CHROMA_SITE_JPEG,
-        .fragment = "jpegenc name=encoder quality=85 idct-method=islow",
-        .output_caps = "image/jpeg",
+        .fragment = SC_JPEG_FRAGMENT,
+        .output_caps = SC_JPEG_CAPS,
     },
 };
 

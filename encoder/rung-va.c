@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The GPU encodes: va-dmabuf what the scanout's dmabuf holds, without a copy, va-upload what pixman
- * copied. Both let the GPU convert to what its encoder takes.
+ * copied. Both let the GPU convert to what its encoder takes. va-download: the GPU reads the dmabuf
+ * for the CPU, which encodes.
  */
 #include "encoder/encoder-impl.h"
 
@@ -239,6 +240,52 @@ static ScPipeline *open_upload(const ScRungRequest *request, char **label, GErro
     return open_pipeline(request, NULL, label, error);
 }
 
+static gboolean check_download(const ScEncoderConfig *config, const ScVaDevice *device,
+                               GError **error)
+{
+    return check_dmabuf(config, device, error) &&
+           sc_pipeline_check("videoconvert ! " SC_JPEG_FRAGMENT, SC_JPEG_CAPS, error);
+}
+
+static gboolean takes_download(const ScEncoderConfig *config, const ScVaDevice *device,
+                               const ScTarget *target, GError **error)
+{
+    if (target->is_dmabuf && !target->is_far) {
+        g_set_error(error, SC_ERROR, SC_ERROR_UNSUPPORTED,
+                    "the pixels are in memory that the CPU reads well");
+        return FALSE;
+    }
+    return takes_dmabuf(config, device, target, error);
+}
+
+/* Not to YUV at once: of drivers that convert not all know JFIF's full range. */
+static ScPipeline *open_download(const ScRungRequest *request, char **label, GError **error)
+{
+    const ScTarget *target = request->target;
+    guint divisor = sc_target_get_divisor(target, request->config->max_pixels);
+    g_auto(ScVaElements) elements = { 0 };
+    g_autofree char *fragment = NULL;
+    g_autoptr(GstCaps) caps = sc_gst_dmabuf_get_caps(target, request->config->max_fps, error);
+    ScPipelineConfig pipeline = {
+        .output_caps = SC_JPEG_CAPS,
+        .input = request->picture,
+        .format = request->picture,
+        .dmabuf_caps = caps,
+    };
+
+    if (caps == NULL || !sc_va_elements_find(&elements, request->device, error)) {
+        return NULL;
+    }
+    fragment = g_strdup_printf("%s%s ! video/x-raw,format=BGRx,width=%u,height=%u ! videoconvert "
+                               "! video/x-raw,format=I420,colorimetry=" SC_JPEG_COLORIMETRY
+                               " ! " SC_JPEG_FRAGMENT,
+                               elements.postproc, target->bottom_up ? " video-direction=vert" : "",
+                               MAX(target->width / divisor, 1), MAX(target->height / divisor, 1));
+    pipeline.fragment = fragment;
+    *label = g_strdup_printf("jpegenc, by %s on %s", elements.postproc, request->device->node);
+    return sc_pipeline_new(*label, &pipeline, request->listener, request->listener_data, error);
+}
+
 const ScRungImpl sc_rung_va_dmabuf = {
     .name = "va-dmabuf",
     .copies = FALSE,
@@ -257,4 +304,14 @@ const ScRungImpl sc_rung_va_upload = {
     .open = open_upload,
     .needs_device = TRUE,
     .takes = takes_upload,
+};
+
+const ScRungImpl sc_rung_va_download = {
+    .name = "va-download",
+    .copies = FALSE,
+    .trials = SC_LADDER_MAX_FAILURES,
+    .check = check_download,
+    .open = open_download,
+    .needs_device = TRUE,
+    .takes = takes_download,
 };

@@ -30,14 +30,27 @@ void sc_target_init(ScTarget *target, const ScScanout *scanout)
         target->modifier = sc_dmabuf_get_layout(dmabuf)->modifier;
         target->n_planes = sc_dmabuf_get_layout(dmabuf)->n_planes;
         target->is_split = is_split(sc_dmabuf_get_layout(dmabuf));
+        target->is_far = !sc_dmabuf_is_system_memory(dmabuf);
     }
+}
+
+guint sc_target_get_divisor(const ScTarget *target, guint max_pixels)
+{
+    guint64 pixels = (guint64)target->width * target->height;
+    guint divisor = 1;
+
+    while (max_pixels > 0 && pixels / divisor / divisor > max_pixels) {
+        divisor *= 2;
+    }
+    return divisor;
 }
 
 gboolean sc_target_equal(const ScTarget *a, const ScTarget *b)
 {
     return a->width == b->width && a->height == b->height && a->fourcc == b->fourcc &&
            a->is_dmabuf == b->is_dmabuf && a->bottom_up == b->bottom_up &&
-           a->modifier == b->modifier && a->n_planes == b->n_planes && a->is_split == b->is_split;
+           a->modifier == b->modifier && a->n_planes == b->n_planes && a->is_split == b->is_split &&
+           a->is_far == b->is_far;
 }
 
 char *sc_target_to_string(const ScTarget *target)

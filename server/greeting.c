@@ -3,6 +3,7 @@
 
 #include "capture/timer.h"
 #include "encoder/copy.h"
+#include "encoder/target.h"
 
 /* So many pixels a client decodes within 20 ms also on a slow machine. */
 #define MAX_PIXELS (1280 * 1024)
@@ -22,31 +23,25 @@ struct ScGreeting {
     ScTimer *deliver, *rest;
 };
 
-static guint choose_divisor(const ScScanout *scanout)
-{
-    guint64 pixels = (guint64)sc_scanout_get_width(scanout) * sc_scanout_get_height(scanout);
-    guint divisor = 1;
-
-    while (pixels / divisor / divisor > MAX_PIXELS) {
-        divisor *= 2;
-    }
-    return divisor;
-}
-
 static gboolean submit(ScGreeting *greeting, GError **error)
 {
-    guint divisor = choose_divisor(greeting->scanout);
+    g_autoptr(ScFrame) frame = sc_frame_new(greeting->scanout, NULL, NULL);
+    g_autoptr(ScFrame) small_frame = NULL;
     g_autoptr(ScScanout) small = NULL;
-    g_autoptr(ScFrame) frame = NULL;
+    ScTarget target;
+    guint divisor;
 
-    if (divisor > 1) {
-        small = sc_copy_reduced(greeting->scanout, divisor, error);
-        if (small == NULL) {
-            return FALSE;
-        }
+    sc_target_init(&target, greeting->scanout);
+    divisor = sc_target_get_divisor(&target, MAX_PIXELS);
+    if (divisor == 1 || !sc_encoder_copies(greeting->encoder, frame)) {
+        return sc_encoder_submit(greeting->encoder, frame, TRUE, error);
     }
-    frame = sc_frame_new(small != NULL ? small : greeting->scanout, NULL, NULL);
-    return sc_encoder_submit(greeting->encoder, frame, TRUE, error);
+    small = sc_copy_reduced(greeting->scanout, divisor, error);
+    if (small == NULL) {
+        return FALSE;
+    }
+    small_frame = sc_frame_new(small, NULL, NULL);
+    return sc_encoder_submit(greeting->encoder, small_frame, TRUE, error);
 }
 
 gboolean sc_greeting_make(ScGreeting *greeting)
@@ -140,6 +135,7 @@ ScGreeting *sc_greeting_new(const ScEncoderConfig *config, ScGreetingFunc made, 
     ScEncoderConfig mjpeg = *config;
 
     mjpeg.codec = SC_CODEC_MJPEG;
+    mjpeg.max_pixels = MAX_PIXELS;
     greeting->made = made;
     greeting->data = data;
     greeting->deliver = sc_timer_new(on_deliver, greeting);

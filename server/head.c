@@ -83,6 +83,14 @@ static void on_source_state(ScSourceState state, const char *reason, gpointer da
     }
 }
 
+/* Only GPUs read it well. */
+static gboolean is_far(const ScScanout *scanout)
+{
+    ScDmabuf *dmabuf = scanout != NULL ? sc_scanout_get_dmabuf(scanout) : NULL;
+
+    return dmabuf != NULL && !sc_dmabuf_is_system_memory(dmabuf);
+}
+
 static void on_source_scanout(ScScanout *scanout, gpointer data)
 {
     ScHead *head = data;
@@ -93,6 +101,9 @@ static void on_source_scanout(ScScanout *scanout, gpointer data)
 
     if (scanout != NULL) {
         sc_scanout_ref(scanout);
+    }
+    if (is_far(scanout) != is_far(head->scanout)) {
+        g_clear_pointer(&head->greeting, sc_greeting_free); /* another encoder does better */
     }
     sc_scanout_unref(head->scanout);
     head->scanout = scanout;
@@ -264,20 +275,15 @@ gboolean sc_head_set_viewers(ScHead *head, ScCodec codec, guint viewers, guint o
     return TRUE;
 }
 
-static gboolean may_be_read(const ScHead *head)
-{
-    ScDmabuf *dmabuf = sc_scanout_get_dmabuf(head->scanout);
-
-    return dmabuf == NULL || sc_stream_copies(head->streams[SC_CODEC_H264]) ||
-           sc_dmabuf_is_system_memory(dmabuf);
-}
-
 static void set_up_greeting(ScHead *head)
 {
     g_autoptr(GError) error = NULL;
     ScEncoderConfig config;
 
     init_encoder_config(&config, head, SC_CODEC_MJPEG);
+    if (!is_far(head->scanout)) {
+        config.kind = SC_ENCODER_SOFTWARE; /* no device need be opened for it */
+    }
     head->greeting = sc_greeting_new(&config, on_greeting, head, &error);
     if (head->greeting == NULL) {
         note_unavailable(head, SC_CODEC_MJPEG, error);
@@ -290,7 +296,7 @@ gboolean sc_head_make_greeting(ScHead *head)
 {
     /* As in sc_head_set_viewers(), which also ends it. */
     sc_source_set_watched(head->source, TRUE);
-    if (head->scanout == NULL || !may_be_read(head)) {
+    if (head->scanout == NULL) {
         return FALSE;
     }
     if (head->greeting == NULL && !head->unavailable[SC_CODEC_MJPEG]) {

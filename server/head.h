@@ -56,8 +56,7 @@ gboolean sc_head_start(ScHead *head, GError **error);
 gboolean sc_head_set_viewers(ScHead *head, ScCodec codec, guint viewers, guint open_viewers);
 void sc_head_request_key(ScHead *head, ScCodec codec);
 
-/* See sc_greeting_make(). FALSE also where a GPU encodes without copies what the CPU should not
- * read. */
+/* See sc_greeting_make(). */
 gboolean sc_head_make_greeting(ScHead *head);
 
 /* After @packet was sent to viewers; see sc_stream_adapt(). */

@@ -355,17 +355,6 @@ void sc_stream_set_viewers(ScStream *stream, guint viewers, guint open_viewers)
     }
 }
 
-gboolean sc_stream_copies(const ScStream *stream)
-{
-    g_autoptr(ScFrame) frame = NULL;
-
-    if (stream->scanout == NULL) {
-        return FALSE;
-    }
-    frame = sc_frame_new(stream->scanout, &stream->unseen, NULL);
-    return sc_encoder_copies(stream->encoder, frame);
-}
-
 void sc_stream_request_key(ScStream *stream)
 {
     stream->wants_key = TRUE;

@@ -39,9 +39,6 @@ void sc_stream_set_viewers(ScStream *stream, guint viewers, guint open_viewers);
 /* A viewer cannot go on without a key frame: makes one now, of the current picture. */
 void sc_stream_request_key(ScStream *stream);
 
-/* The scanout's pictures are copied: there is one, and no rung that takes it as it is. */
-gboolean sc_stream_copies(const ScStream *stream);
-
 /* What the head shows from now on. NULL: nothing; the last picture stays. */
 void sc_stream_set_scanout(ScStream *stream, ScScanout *scanout);
 

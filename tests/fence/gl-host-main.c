@@ -4,7 +4,8 @@
  * on its standard input what its guest does. Answers each command with one line "ok ..." or
  * "error ..."; what happens is reported in lines of their own in between.
  *
- *   buffers N WxH [FOURCC]          N buffers to flip; "ok memfd" or "ok udmabuf"; default XR24
+ *   buffers N WxH [FOURCC] [far]    N buffers to flip; "ok memfd" or "ok udmabuf"; default XR24;
+ *                                   far: "ok far", see gl_host_set_buffers()
  *   fill I NUMBER                   the test pattern of that number into buffer I
  *   scanout I [bottom-up]           show buffer I, no draw
  *   draw NUMBER [X Y W H]           draw what is shown
@@ -140,17 +141,18 @@ static const char *cmd_buffers(Program *self, const char *args)
 {
     guint n;
     int width, height;
-    char fourcc[5] = "XR24";
+    char fourcc[5] = "XR24", far[4] = "";
     gboolean udmabuf;
 
-    if (sscanf(args, "%u %dx%d %4c", &n, &width, &height, fourcc) < 3) {
-        return "buffers N WxH [FOURCC]";
+    if (sscanf(args, "%u %dx%d %4c %3s", &n, &width, &height, fourcc, far) < 3) {
+        return "buffers N WxH [FOURCC] [far]";
     }
     udmabuf = gl_host_set_buffers(self->host, n, width, height,
-                                  fourcc_code(fourcc[0], fourcc[1], fourcc[2], fourcc[3]));
+                                  fourcc_code(fourcc[0], fourcc[1], fourcc[2], fourcc[3]),
+                                  far[0] != '\0');
     self->n_buffers = n;
     self->shown = 0;
-    say("ok %s", udmabuf ? "udmabuf" : "memfd");
+    say("ok %s", far[0] != '\0' ? "far" : udmabuf ? "udmabuf" : "memfd");
     return "";
 }
 

@@ -208,19 +208,29 @@ static int udmabuf_from(int memfd, gsize size)
     return fd;
 }
 
-static gboolean make_buffer(GlHostBuffer *buffer, gsize size)
+static int file_on_disk(void)
+{
+    char name[] = "gl-host-XXXXXX";
+    int fd = mkstemp(name);
+
+    g_assert_no_errno(fd);
+    g_assert_no_errno(unlink(name));
+    return fd;
+}
+
+static gboolean make_buffer(GlHostBuffer *buffer, gsize size, gboolean far)
 {
     gsize page = (gsize)sysconf(_SC_PAGESIZE);
     gsize whole = (size + page - 1) / page * page; /* udmabuf takes pages */
     int udmabuf;
 
-    buffer->fd = memfd_create("gl-host", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    buffer->fd = far ? file_on_disk() : memfd_create("gl-host", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     g_assert_no_errno(ftruncate(buffer->fd, (off_t)whole));
-    g_assert_no_errno(fcntl(buffer->fd, F_ADD_SEALS, F_SEAL_SHRINK));
+    g_assert_true(far || fcntl(buffer->fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0);
     buffer->pixels = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED, buffer->fd, 0);
     g_assert(buffer->pixels != MAP_FAILED);
 
-    udmabuf = udmabuf_from(buffer->fd, whole);
+    udmabuf = far ? -1 : udmabuf_from(buffer->fd, whole);
     if (udmabuf < 0) {
         return FALSE;
     }
@@ -229,7 +239,8 @@ static gboolean make_buffer(GlHostBuffer *buffer, gsize size)
     return TRUE;
 }
 
-gboolean gl_host_set_buffers(GlHost *host, guint n, int width, int height, guint32 fourcc)
+gboolean gl_host_set_buffers(GlHost *host, guint n, int width, int height, guint32 fourcc,
+                             gboolean far)
 {
     gboolean udmabuf = FALSE;
 
@@ -239,7 +250,7 @@ gboolean gl_host_set_buffers(GlHost *host, guint n, int width, int height, guint
     host->height = height;
     host->fourcc = fourcc;
     for (guint i = 0; i < n; i++) {
-        udmabuf = make_buffer(&host->buffers[i], (gsize)width * height * 4);
+        udmabuf = make_buffer(&host->buffers[i], (gsize)width * height * 4, far);
     }
     host->n_buffers = n;
     return udmabuf;

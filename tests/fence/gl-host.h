@@ -33,9 +33,11 @@ void gl_host_free(GlHost *host);
 
 /* ---- GL ---- */
 
-/* The guest's buffers from now on; the old ones go. @fourcc must have 4 bytes per pixel. TRUE if
- * they are udmabufs. */
-gboolean gl_host_set_buffers(GlHost *host, guint n, int width, int height, guint32 fourcc);
+/* The guest's buffers from now on; the old ones go. @fourcc must have 4 bytes per pixel. @far:
+ * files in the working directory, which a reader cannot know for memory where that is on a disk, as
+ * it cannot that of a GPU. TRUE if they are udmabufs. */
+gboolean gl_host_set_buffers(GlHost *host, guint n, int width, int height, guint32 fourcc,
+                             gboolean far);
 
 /* Of buffer @index; rows are width * 4 bytes apart. */
 guint32 *gl_host_get_pixels(GlHost *host, guint index);
