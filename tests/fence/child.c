@@ -117,6 +117,11 @@ void child_kill(Child *self)
     self->pid = 0;
 }
 
+gboolean child_has_ended(const Child *self)
+{
+    return self->has_ended;
+}
+
 int child_wait(Child *self)
 {
     int status;

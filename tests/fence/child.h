@@ -29,6 +29,9 @@ void child_kill(Child *child);
 
 void child_signal(Child *child, int signal_number);
 
+/* By itself. */
+gboolean child_has_ended(const Child *child);
+
 /* Waits until it ends by itself; its exit status, -1 if it was a signal. */
 int child_wait(Child *child);
 
