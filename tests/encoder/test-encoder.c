@@ -19,13 +19,28 @@ typedef struct {
 } Way;
 
 static const Way ways[] = {
-    { "h264", { SC_CODEC_H264, SC_ENCODER_AUTO, NULL, NULL, BITRATE, 60 }, NULL },
-    { "openh264", { SC_CODEC_H264, SC_ENCODER_SOFTWARE, NULL, NULL, BITRATE, 60 }, "x264enc" },
-    { "mjpeg", { SC_CODEC_MJPEG, SC_ENCODER_SOFTWARE, NULL, NULL, BITRATE, 60 }, NULL },
+    { "h264",
+      { .codec = SC_CODEC_H264, .kind = SC_ENCODER_AUTO, .bitrate_kbit = BITRATE, .max_fps = 60 },
+      NULL },
+    { "openh264",
+      { .codec = SC_CODEC_H264,
+        .kind = SC_ENCODER_SOFTWARE,
+        .bitrate_kbit = BITRATE,
+        .max_fps = 60 },
+      "x264enc" },
+    { "mjpeg",
+      { .codec = SC_CODEC_MJPEG,
+        .kind = SC_ENCODER_SOFTWARE,
+        .bitrate_kbit = BITRATE,
+        .max_fps = 60 },
+      NULL },
     { "custom",
-      { SC_CODEC_H264, SC_ENCODER_CUSTOM,
-        "x264enc tune=zerolatency speed-preset=ultrafast bitrate=100000 key-int-max=1000", NULL,
-        BITRATE, 60 },
+      { .codec = SC_CODEC_H264,
+        .kind = SC_ENCODER_CUSTOM,
+        .description =
+            "x264enc tune=zerolatency speed-preset=ultrafast bitrate=100000 key-int-max=1000",
+        .bitrate_kbit = BITRATE,
+        .max_fps = 60 },
       NULL },
 };
 
