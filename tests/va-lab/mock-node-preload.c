@@ -4,8 +4,9 @@
  * four functions of libdrm that stand between a VA driver and the kernel. Preloaded by mock-node.
  *
  * Where the kernel would take a dmabuf, this takes a memfd that /dev/udmabuf would take (sealed
- * against shrinking), or, for memory of a GPU's own, a file on a disk; with the kernel's rules: one
- * handle for one buffer, however often it is imported, until that handle is closed.
+ * against shrinking), or, for memory of a GPU's own, a file without a name on a disk; with the
+ * kernel's rules: one handle for one buffer, however often it is imported, until that handle is
+ * closed.
  *
  * And it keeps failing opens in /dev away from libumockdev-preload 0.17, which loses one of its 50
  * places with each of them and then aborts: who asks for /dev/udmabuf with each buffer gets there.
@@ -57,7 +58,7 @@ static int is_dmabuf(int fd)
     int seals = fcntl(fd, F_GET_SEALS);
     struct stat status;
     if (seals < 0)
-        return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+        return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 0;
     return seals & F_SEAL_SHRINK;
 }
 
