@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "server/head.h"
 
+#include "encoder/target.h"
 #include "server/greeting.h"
 
 struct ScHead {
@@ -86,9 +87,12 @@ static void on_source_state(ScSourceState state, const char *reason, gpointer da
 /* Only GPUs read it well. */
 static gboolean is_far(const ScScanout *scanout)
 {
-    ScDmabuf *dmabuf = scanout != NULL ? sc_scanout_get_dmabuf(scanout) : NULL;
+    ScTarget target = { 0 };
 
-    return dmabuf != NULL && !sc_dmabuf_is_system_memory(dmabuf);
+    if (scanout != NULL) {
+        sc_target_init(&target, scanout);
+    }
+    return target.is_far;
 }
 
 static void on_source_scanout(ScScanout *scanout, gpointer data)
